@@ -1,0 +1,41 @@
+"""Mirage's engine: a world that a video model generates while you walk, and remembers.
+
+The public names. Torch is only imported when a World is first asked for, so that a window can
+open before it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from mirage_engine.camera import Camera, interpolate, pinhole, pose, pose_distance
+from mirage_engine.config import CONFIG_DIR, ConfigError, Preset, load_config
+from mirage_engine.segment import Segment
+
+if TYPE_CHECKING:
+    from mirage_engine.world import World, load_world
+
+__version__ = "0.1.0"
+__all__ = [
+    "CONFIG_DIR",
+    "Camera",
+    "ConfigError",
+    "Preset",
+    "Segment",
+    "World",
+    "interpolate",
+    "load_config",
+    "load_world",
+    "pinhole",
+    "pose",
+    "pose_distance",
+]
+
+_LAZY = {"World": "mirage_engine.world", "load_world": "mirage_engine.world"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,132 @@
+"""The five parts of a world as protocols, and the records that pass between them.
+
+A world is a Memory, a Generator, a Codec, a DepthEstimator and a StaticFilter. A baseline is
+another Memory; a bigger model is another Generator and Codec. Letters: T frames, t latent frames,
+H W pixels, h w latent cells, C channels, N points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from mirage_engine.camera import Camera
+
+# (step, total) -> whether to go on; asked between denoising steps.
+OnStep = Callable[[int, int], bool]
+
+
+class Cancelled(Exception):
+    """`OnStep` answered no: the segment was given up and nothing was remembered."""
+
+
+@dataclass(frozen=True)
+class MemoryView:
+    """What memory knows of some views, on the latent grid. Empty cells are zero everywhere."""
+
+    latents: Tensor  # [t, C, h, w] float32, the winner's feature
+    mask: Tensor  # [t, h, w] bool, True where a point was hit
+    depth_m: Tensor  # [t, h, w] float32 z-depth of the winner; 0 empty, +inf sky
+    source: Tensor  # [t, h, w] int64 point index, -1 empty
+    offset: Tensor  # [t, 2, h, w] float32 (x, y): winner's projection minus cell centre, in cells
+    scale: Tensor  # [t, h, w] float32 log2 of the winner's footprint in target cells; 0 empty
+
+
+@dataclass(frozen=True)
+class CodecSpec:
+    """The numbers that others need of a codec."""
+
+    channels: int  # C
+    stride: int  # pixels per latent cell
+    temporal_stride: int  # frames per latent frame after the first
+    multiple: int  # picture height and width must be multiples of this
+
+    def latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        return size[0] // self.stride, size[1] // self.stride
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a codec makes of latents. Depth and keep only from codecs that carry them."""
+
+    frames: np.ndarray  # [T, H, W, 3] uint8
+    depth_m: Tensor | None = None  # [T, H, W] float32; 0 unknown, +inf sky
+    keep: Tensor | None = None  # [T, H, W] bool, True = static and sure: may be remembered
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that a generator may look at for one segment."""
+
+    view: MemoryView  # of the t target latent frames
+    cameras: Sequence[Camera]  # t, one per target latent frame, at picture size
+    first: Tensor  # [C, h, w] clean latent of target frame 0
+    preceding: Tensor  # [p, C, h, w] latents just before the target, p may be 0
+    preceding_view: MemoryView | None  # of the p preceding frames
+    references: Tensor  # [r, C, h, w] older latents of the same surfaces, r may be 0
+    prompt: str = ""
+
+
+class Memory(Protocol):
+    """Latent spatial memory, or a baseline with the same members."""
+
+    def write(
+        self,
+        latents: Tensor,  # [t, C, h, w]
+        depth_m: Tensor,  # [t, H, W]; 0 unknown, +inf sky
+        cameras: Sequence[Camera],  # t
+        keep: Tensor,  # [t, H, W] bool
+        segment: int,  # index that the new points are born in
+    ) -> int: ...  # points added
+    def read(self, cameras: Sequence[Camera], size: tuple[int, int]) -> MemoryView: ...
+    def coverage(self, camera: Camera, size: tuple[int, int]) -> float: ...  # 0..1
+    def undo(self, segment: int) -> None: ...  # forgets what `segment` and later ones wrote
+    def cloud(self, since: int = 0) -> dict[str, np.ndarray]: ...  # see LatentMemory.cloud
+    @property
+    def nbytes(self) -> int: ...
+    def __len__(self) -> int: ...
+    def save(self, path: Path) -> None: ...
+    def load(self, path: Path) -> None: ...
+
+
+class Codec(Protocol):
+    """Pictures to latents and back."""
+
+    spec: CodecSpec
+
+    def encode(
+        self,
+        frames: np.ndarray,  # [T, H, W, 3] uint8
+        depth_m: Tensor | None,  # [T, H, W]; for codecs that carry depth
+    ) -> Tensor: ...  # [t, C, h, w] float32, normalised as the transformer sees them
+    def decode(self, latents: Tensor) -> Decoded: ...
+    def at_depth(
+        self,
+        latents: Tensor,  # [..., C, h, w]
+        depth_m: Tensor,  # [..., h, w]; cells with 0 stay as they are
+    ) -> Tensor: ...  # the same surfaces, seen from that distance
+
+
+class Generator(Protocol):
+    """Latents of a segment, from noise and what memory knows."""
+
+    def __call__(self, context: Context, noise: Tensor, on_step: OnStep) -> Tensor:
+        """[t, C, h, w] clean latents; frame 0 is `context.first`. Raises Cancelled."""
+        ...
+
+
+class DepthEstimator(Protocol):
+    """Depth of decoded frames, on memory's scale."""
+
+    def __call__(self, decoded: Decoded, cameras: Sequence[Camera]) -> Tensor: ...  # [T, H, W] m
+
+
+class StaticFilter(Protocol):
+    """What of decoded frames stands still and may be remembered."""
+
+    def __call__(self, decoded: Decoded, depth_m: Tensor) -> Tensor: ...  # [T, H, W] bool keep
