@@ -152,9 +152,8 @@ def _value(item: Any, hint: Any, where: str) -> Any:
             raise ConfigError(f"{where} must be a list, got {item!r}")
         if args[-1] is not Ellipsis and len(item) != len(args):
             raise ConfigError(f"{where} must have {len(args)} entries, got {len(item)}")
-        inner = [args[0]] * len(item) if args[-1] is Ellipsis else list(args)
-        pairs = zip(item, inner, strict=True)
-        return tuple(_value(x, a, f"{where}[{i}]") for i, (x, a) in enumerate(pairs))
+        kinds = [args[0]] * len(item) if args[-1] is Ellipsis else list(args)
+        return tuple(_value(x, kinds[i], f"{where}[{i}]") for i, x in enumerate(item))
     if hint is float and isinstance(item, int) and not isinstance(item, bool):
         return float(item)
     if type(item) is not hint:

@@ -21,6 +21,7 @@ class Segment:
     coverage: float  # 0..1, share of the new views that memory knew beforehand
     points_world: np.ndarray  # [N, 4] float32 homogeneous points that memory gained; w 0 = sky
     colors: np.ndarray  # [N, 3] uint8 of those points
+    footprints_m: np.ndarray  # [N] float32, edge of the cell at capture (radians where w is 0)
     points_added: int
     points: int  # in memory afterwards
     nbytes: int  # of memory afterwards
