@@ -1,0 +1,261 @@
+"""The command line: flags to one frozen record, and every mistake to one line.
+
+Checks what can be checked before anything slow starts, then hands over to the window
+(`explorer.app`) or to the windowless run (`explorer.headless`). Knows nothing of either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mirage_engine
+from explorer import pictures
+from explorer.camera_files import read_cameras
+from explorer.tour import load_tour
+from mirage_engine import CONFIG_DIR, ConfigError, Preset, load_config, pinhole
+
+# Rooms of the test seeds, which the model has never seen; the first one opens by default.
+BUNDLED_SCENES = (950_000, 950_001, 950_002, 950_003)
+DEFAULT_SCENE = BUNDLED_SCENES[0]
+DEFAULT_TOUR = "there-and-back"
+MEMORIES = ("latent", "rgb", "none", "copy")
+
+MIN_WINDOW, MAX_WINDOW = 160, 16_384  # px
+USER_MISTAKE, STOPPED = 2, 130  # exit codes
+
+log = logging.getLogger("mirage")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for, checked for form. `None` means: not asked for.
+
+    Exactly one of `image`, `prompt`, `scene` and `load` says where the world begins.
+    """
+
+    config: str = "pocket"  # preset name or TOML file
+    image: Path | None = None
+    prompt: str | None = None
+    scene: int | None = None
+    seed: int = 0
+    memory: str | None = None  # one of MEMORIES, over the preset's own
+    tour: str | None = None  # name or TOML file
+    path: Path | None = None  # camera file
+    headless: bool = False
+    out: Path | None = None  # folder of a headless run
+    record: Path | None = None  # .mp4
+    load: Path | None = None  # saved world
+    size: tuple[int, int] = (960, 600)  # window (width, height), px
+    fullscreen: bool = False
+    device: str = "auto"  # auto, cpu, cuda or cuda:N
+    log: Path | None = None  # .ndjson
+    verbose: bool = False
+
+    def preset(self) -> Preset:
+        """The preset asked for, with the memory asked for. Raises ConfigError."""
+        preset = load_config(self.config)
+        if self.memory is None:
+            return preset
+        memory = replace(preset.memory, kind=self.memory)  # type: ignore[arg-type]
+        return replace(preset, memory=memory)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the explorer; returns the exit code: 0, 2 for the user's mistake, 130 when stopped."""
+    try:
+        options = parse(sys.argv[1:] if argv is None else argv)
+        _start_log(options.verbose)
+        check(options)
+        return run(options)
+    except ConfigError as error:
+        line = " ".join(str(error).split())
+        sys.stderr.write(f"run_explorer.py: {line}\n")
+        return USER_MISTAKE
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped\n")
+        return STOPPED
+
+
+def run(options: Options) -> int:
+    """Opens the window, or walks without one where there is no display."""
+    if not options.headless and not has_display(os.environ, sys.platform):
+        log.warning("no display found: walking a tour without a window (see --headless)")
+        options = replace(options, headless=True)
+    if options.headless:
+        from explorer import headless  # noqa: PLC0415
+
+        files = headless.run(options)
+        sys.stdout.write("".join(f"{path}\n" for path in files))
+        return 0
+    # Only a window needs pygame and OpenGL.
+    from explorer.app import play  # noqa: PLC0415
+
+    return play(options)
+
+
+def has_display(environment: Mapping[str, str], platform: str) -> bool:
+    """Whether a window can be opened; SDL_VIDEODRIVER counts as somebody's deliberate choice."""
+    if not platform.startswith("linux"):
+        return True
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    return any(environment.get(name) for name in names)
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """Flags to `Options`. Raises ConfigError for what is unknown or malformed."""
+    values = vars(_parser().parse_args(argv))
+    if values["record"] is not None and values["record"].suffix.lower() != ".mp4":
+        raise ConfigError(f"--record {values['record']}: the name must end in .mp4")
+    if values["tour"] is not None and values["path"] is not None:
+        raise ConfigError("--tour and --path both say where to walk; give one of them")
+    if all(values[key] is None for key in ("image", "prompt", "scene", "load")):
+        values["scene"] = DEFAULT_SCENE
+    return Options(**values)
+
+
+def check(options: Options) -> None:
+    """Reads every file that was named, so that mistakes show before anything slow starts.
+
+    Raises:
+        ConfigError: a named file, preset or folder cannot be used.
+    """
+    preset = options.preset()
+    lens = (preset.lens.height, preset.lens.width)
+    if options.image is not None:
+        pictures.read_image(options.image, lens)
+    if options.load is not None and not options.load.exists():
+        raise ConfigError(f"--load {options.load}: no such file")
+    if options.tour is not None:
+        load_tour(options.tour)
+    if options.path is not None:
+        read_cameras(options.path, lens, _intrinsics(preset))
+    for flag, path in (("--record", options.record), ("--log", options.log)):
+        if path is not None:
+            _check_folder(path.parent, f"{flag} {path}")
+            if path.is_dir():
+                raise ConfigError(f"{flag} {path}: is a folder; name a file")
+    if options.out is not None:
+        _check_folder(options.out, f"--out {options.out}")
+
+
+def listing() -> str:
+    """What `--list` prints: presets, tours and scenes."""
+    lines = ["presets (--config):"]
+    for path in sorted(CONFIG_DIR.glob("*.toml")):
+        if mirage_engine.is_preset(path):
+            lines.append(f"  {path.stem:<16} {load_config(path).summary}")
+    lines.append("tours (--tour):")
+    for path in sorted((CONFIG_DIR / "tours").glob("*.toml")):
+        lines.append(f"  {path.stem:<16} {load_tour(path.stem).summary}")
+    lines.append("scenes (--scene), unseen in training; any other whole number works too:")
+    lines += [f"  {number}" for number in BUNDLED_SCENES]
+    return "\n".join(lines) + "\n"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Mistakes become ConfigError, so that they end in one line like all the others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message} (--help shows the flags)")
+
+
+class _List(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        sys.stdout.write(listing())
+        parser.exit()
+
+
+def _parser() -> _Parser:
+    parser = _Parser("run_explorer.py", description=mirage_engine.__doc__.splitlines()[0])
+    flag = parser.add_argument
+    flag("--config", default="pocket", metavar="NAME|FILE", help="preset, or a TOML file of one")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--image", type=Path, metavar="FILE", help="begin in a photograph")
+    start.add_argument("--prompt", type=_text, metavar="TEXT", help="begin with a description")
+    start.add_argument("--scene", type=_count, metavar="N", help="begin in rendered rooms")
+    start.add_argument("--load", type=Path, metavar="FILE", help="go on with a saved world")
+    flag("--seed", type=_count, default=0, metavar="N", help="another seed, another world")
+    flag("--memory", choices=MEMORIES, help="latent spatial memory, or a baseline")
+    flag("--tour", metavar="NAME|FILE", help="walk a tour")
+    flag("--path", type=Path, metavar="FILE", help="walk the poses of a camera file")
+    flag("--headless", action="store_true", help="walk without a window and write a report")
+    flag("--out", type=Path, metavar="DIR", help="folder for what --headless writes")
+    flag("--record", type=Path, metavar="FILE.mp4", help="record a video")
+    flag("--size", type=_size, default=(960, 600), metavar="WxH", help="window size in pixels")
+    flag("--fullscreen", action="store_true", help="fill the screen")
+    flag("--device", type=_device, default="auto", metavar="auto|cpu|cuda[:N]")
+    flag("--log", type=Path, metavar="FILE.ndjson", help="write what happens, a line each")
+    flag("--list", action=_List, nargs=0, help="show presets, tours and scenes")
+    flag("-v", "--verbose", action="store_true", help="say more")
+    flag("--version", action="version", version=f"Mirage Explorer {mirage_engine.__version__}")
+    return parser
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise argparse.ArgumentTypeError("is empty; describe a place")
+    return value
+
+
+def _count(value: str) -> int:
+    if not re.fullmatch(r"\d{1,18}", value):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0, got '{value}'")
+    return int(value)
+
+
+def _size(value: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value)
+    width, height = map(int, found.groups()) if found else (0, 0)
+    if not (MIN_WINDOW <= width <= MAX_WINDOW and MIN_WINDOW <= height <= MAX_WINDOW):
+        raise argparse.ArgumentTypeError(
+            f"must be WIDTHxHEIGHT, {MIN_WINDOW} to {MAX_WINDOW} each, as 960x600; got '{value}'"
+        )
+    return width, height
+
+
+def _device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", value):
+        raise argparse.ArgumentTypeError(f"must be auto, cpu, cuda or cuda:N, got '{value}'")
+    return value
+
+
+def _intrinsics(preset: Preset) -> NDArray[np.float64]:
+    """[3, 3] of the preset's lens, for camera files that bring none."""
+    return pinhole((preset.lens.height, preset.lens.width), preset.lens.hfov_deg)
+
+
+def _check_folder(folder: Path, what: str) -> None:
+    """Raises ConfigError unless files can be made in `folder`; leaves nothing behind."""
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{what}: cannot be written ({error.strerror}); choose another") from None
+    finally:
+        for parent in made:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+
+
+def _start_log(verbose: bool) -> None:
+    """Plain lines on stderr; only the door does this, never an import."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers[:] = [handler]
+    log.propagate = False
+    log.setLevel(logging.DEBUG if verbose else logging.INFO)
