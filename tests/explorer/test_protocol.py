@@ -1,0 +1,168 @@
+"""Messages survive the wire unchanged, and nothing else gets in."""
+
+import dataclasses
+import json
+import zlib
+
+import numpy as np
+import pytest
+
+from explorer import protocol
+from explorer.protocol import ProtocolError, decode, encode
+from mirage_engine import Camera, Preset, Segment, pinhole, pose
+
+
+def some_camera(rng):
+    height, width = int(rng.integers(4, 30)), int(rng.integers(4, 30))
+    c2w = pose(rng.normal(size=3), rng.uniform(-180, 180), rng.uniform(-80, 80))
+    return Camera(c2w, pinhole((height, width), float(rng.uniform(30, 120))), (height, width))
+
+
+def some_segment(rng):
+    T, H, W, N = (int(n) for n in rng.integers(0, 9, 4))
+    depth = rng.uniform(0, 9, (T, H, W)).astype(np.float32)
+    depth[depth < 2] = np.inf
+    return Segment(
+        index=int(rng.integers(0, 1000)),
+        frames=rng.integers(0, 256, (T, H, W, 3), dtype=np.uint8),
+        depth_m=depth,
+        keep=rng.uniform(size=(T, H, W)) > 0.5,
+        cameras=tuple(some_camera(rng) for _ in range(T)),
+        coverage=float(rng.uniform()),
+        points_world=rng.normal(size=(N, 4)).astype(np.float32),
+        colors=rng.integers(0, 256, (N, 3), dtype=np.uint8),
+        footprints_m=rng.uniform(size=N).astype(np.float32),
+        points_added=N,
+        points=N + 7,
+        nbytes=2**40,
+        seconds={"read": 0.25, "total": float(rng.uniform())},
+    )
+
+
+def some_messages(rng):
+    epoch = int(rng.integers(0, 2**31))
+    image = rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    cloud = rng.normal(size=(11, 4)).astype(np.float32)
+    start = protocol.Start("image", image=image)
+    return [
+        protocol.Begin(epoch, Preset("pocket"), 5, start, "/tmp/a b.mirage", 3),
+        protocol.Begin(epoch, Preset("x"), 5, protocol.Start("prompt", prompt="Küche, 床"), ""),
+        protocol.Ask(epoch, 9, tuple(some_camera(rng) for _ in range(4))),
+        protocol.Ask(epoch, 10, ()),
+        protocol.Cancel(epoch),
+        protocol.Undo(epoch),
+        protocol.Save(epoch, "worlds/ä.mirage"),
+        protocol.Stop(epoch),
+        protocol.Heartbeat(epoch, 0.5),
+        protocol.Stage(epoch, "loading codec"),
+        protocol.Ready(epoch, 3, some_camera(rng), 4, 2**40, Preset("pocket")),
+        protocol.Progress(epoch, 3, 1, 2),
+        protocol.SegmentReady(epoch, some_segment(rng), 4),
+        protocol.CloudReset(epoch, 2, cloud, image[0], cloud[:, 0].copy(), np.arange(11)),
+        protocol.Saved(epoch, "x"),
+        protocol.Failure(epoch, "generate", "no", False, 4),
+        protocol.Dropped(epoch, 4),
+    ]
+
+
+def assert_same(a, b):
+    assert type(a) is type(b)
+    if isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype and a.shape == b.shape
+        assert np.array_equal(a, b)
+    elif dataclasses.is_dataclass(a):
+        for field in dataclasses.fields(a):
+            assert_same(getattr(a, field.name), getattr(b, field.name))
+    elif isinstance(a, tuple):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_same(x, y)
+    else:
+        assert a == b
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_message_comes_back_as_it_was(seed):
+    messages = some_messages(np.random.default_rng(seed))
+    assert {type(m).__name__ for m in messages} == set(protocol.KINDS)
+    for message in messages:
+        assert_same(decode(encode(message)), message)
+
+
+def test_views_of_other_layouts_are_sent_by_value():
+    cloud = np.asfortranarray(np.arange(44, dtype=np.float32).reshape(11, 4))[::2]
+    sent = protocol.CloudReset(
+        1, 1, cloud, np.zeros((6, 3), np.uint8), cloud[:, 1], np.arange(6)[::-1]
+    )
+    assert_same(decode(encode(sent)), sent)
+
+
+def test_a_whole_number_is_taken_for_a_float_but_not_the_reverse():
+    assert decode(encode(protocol.Heartbeat(1, 2))).busy_s == 2.0
+    with pytest.raises(ProtocolError, match=r"Progress.step: float, wanted int"):
+        decode(encode(protocol.Progress(1, 1, 0.5, 2)))  # type: ignore[arg-type]
+
+
+def test_objects_are_never_sent():
+    with pytest.raises(TypeError, match="Python objects"):
+        encode(protocol.SegmentReady(1, np.array([object()]), 0))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="cannot send a set"):
+        encode(protocol.Stage(1, {1}))  # type: ignore[arg-type]
+
+
+def sealed(header):
+    body = json.dumps(header).encode()
+    return (
+        protocol.HEAD.pack(protocol.MAGIC, protocol.VERSION, zlib.crc32(body), len(body), len(body))
+        + body
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (["Explode", {}, []], "unknown message kind 'Explode'"),
+        (["Cancel", {"epoch": 1, "more": 2}, []], "wanted .'epoch'."),
+        (["Cancel", {"epoch": "1"}, []], "epoch: str, wanted int"),
+        (["Stage", {"epoch": 1, "text": 3}, [["|O", [1]]]], "cannot be carried"),
+        (["Stage", {"epoch": 1, "text": 3}, [["<f4", [10**9]]]], "makes no sense"),
+        ({"kind": "Stage"}, "makes no sense"),
+        (["Failure", {"epoch": 1, "doing": "harm", "text": "", "user": True, "request": 1}, []],
+         "'harm' is none of"),
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused_with_its_reason(header, words):
+    with pytest.raises(ProtocolError, match=words):
+        decode(sealed(header))
+
+
+def test_other_versions_and_strangers_are_named():
+    data = bytearray(encode(protocol.Cancel(1)))
+    data[4] += 1
+    with pytest.raises(ProtocolError, match="message version 2, this program speaks 1"):
+        decode(bytes(data))
+    with pytest.raises(ProtocolError, match="not a message"):
+        decode(b"GET / HTTP/1.1\r\n\r\n")
+    with pytest.raises(ProtocolError, match="not a message"):
+        decode(b"")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_flipped_bit_or_missing_end_is_noticed(seed):
+    rng = np.random.default_rng(seed)
+    data = encode(protocol.SegmentReady(1, some_segment(rng), 4))
+    for at in rng.integers(0, len(data), 60):
+        if 6 <= at < 8 or 24 <= at < 32:  # padding of the head
+            continue
+        broken = bytearray(data)
+        broken[at] ^= 1 << int(rng.integers(8))
+        with pytest.raises(ProtocolError):
+            decode(bytes(broken))
+        with pytest.raises(ProtocolError):
+            decode(data[:at])
+
+
+def test_arrays_of_a_message_cannot_be_written():
+    got = decode(encode(protocol.SegmentReady(1, some_segment(np.random.default_rng(3)), 4)))
+    with pytest.raises(ValueError, match="read-only"):
+        got.segment.frames[...] = 0
