@@ -95,13 +95,13 @@ def run(options: Options) -> int:
         log.warning("no display found: walking a tour without a window (see --headless)")
         options = replace(options, headless=True)
     if options.headless:
-        from explorer import headless  # noqa: PLC0415
+        from explorer import headless
 
         files = headless.run(options)
         sys.stdout.write("".join(f"{path}\n" for path in files))
         return 0
     # Only a window needs pygame and OpenGL.
-    from explorer.app import play  # noqa: PLC0415
+    from explorer.app import play
 
     return play(options)
 
@@ -121,9 +121,13 @@ def parse(argv: Sequence[str]) -> Options:
         raise ConfigError(f"--record {values['record']}: the name must end in .mp4")
     if values["tour"] is not None and values["path"] is not None:
         raise ConfigError("--tour and --path both say where to walk; give one of them")
+    brought = [key for key in ("config", "seed", "memory") if values[key] is not None]
+    if values["load"] is not None and brought:
+        raise ConfigError(f"--{brought[0]} does not go with --load; a saved world brings its own")
     if all(values[key] is None for key in ("image", "prompt", "scene", "load")):
         values["scene"] = DEFAULT_SCENE
-    return Options(**values)
+    asked = {key: value for key, value in values.items() if value is not None}
+    return Options(**asked)
 
 
 def check(options: Options) -> None:
@@ -181,22 +185,22 @@ class _List(argparse.Action):
 def _parser() -> _Parser:
     parser = _Parser("run_explorer.py", description=mirage_engine.__doc__.splitlines()[0])
     flag = parser.add_argument
-    flag("--config", default="pocket", metavar="NAME|FILE", help="preset, or a TOML file of one")
+    flag("--config", metavar="NAME|FILE", help="preset, or a TOML file of one")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--image", type=Path, metavar="FILE", help="begin in a photograph")
     start.add_argument("--prompt", type=_text, metavar="TEXT", help="begin with a description")
     start.add_argument("--scene", type=_count, metavar="N", help="begin in rendered rooms")
     start.add_argument("--load", type=Path, metavar="FILE", help="go on with a saved world")
-    flag("--seed", type=_count, default=0, metavar="N", help="another seed, another world")
+    flag("--seed", type=_count, metavar="N", help="another seed, another world")
     flag("--memory", choices=MEMORIES, help="latent spatial memory, or a baseline")
     flag("--tour", metavar="NAME|FILE", help="walk a tour")
     flag("--path", type=Path, metavar="FILE", help="walk the poses of a camera file")
     flag("--headless", action="store_true", help="walk without a window and write a report")
     flag("--out", type=Path, metavar="DIR", help="folder for what --headless writes")
     flag("--record", type=Path, metavar="FILE.mp4", help="record a video")
-    flag("--size", type=_size, default=(960, 600), metavar="WxH", help="window size in pixels")
+    flag("--size", type=_size, metavar="WxH", help="window size in pixels")
     flag("--fullscreen", action="store_true", help="fill the screen")
-    flag("--device", type=_device, default="auto", metavar="auto|cpu|cuda[:N]")
+    flag("--device", type=_device, metavar="auto|cpu|cuda[:N]")
     flag("--log", type=Path, metavar="FILE.ndjson", help="write what happens, a line each")
     flag("--list", action=_List, nargs=0, help="show presets, tours and scenes")
     flag("-v", "--verbose", action="store_true", help="say more")

@@ -1,0 +1,187 @@
+"""A walk without a window: a tour or camera file through a World, and what it leaves in a folder.
+
+    DIR/video.mp4  contact_sheet.png  memory.png  memory.ply  report.json
+
+The World runs in this process and may use every core. Files appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from explorer import contact_sheet, pictures, recorder
+from explorer.camera_files import read_cameras
+from explorer.cli import DEFAULT_TOUR, Options
+from explorer.report import Walk, report, to_json
+from explorer.tour import load_tour, tour_cameras
+from mirage_engine import (
+    Camera,
+    ConfigError,
+    Preset,
+    Segment,
+    World,
+    load_world,
+    open_world,
+    pinhole,
+)
+
+FPS = 16  # of the video
+
+log = logging.getLogger("mirage")
+
+Route = Callable[[Camera], list[Camera]]  # from the start camera, itself left out
+
+
+def run(options: Options) -> list[Path]:
+    """Walks what `options` ask for and writes the folder; returns its files.
+
+    Raises:
+        ConfigError: the tour, the start or the device cannot be used.
+    """
+    world = _open(options)
+    name, route = _route(options, world.preset)
+    first = _begin(world, options)
+    segments = [first, *_advance(world, route(first.cameras[-1]))]
+    walk = Walk(name, world, segments)
+    writers = _files(walk, options)
+    for path, writer in writers.items():
+        log.debug("writing %s", path)
+        with _whole(path) as part:
+            writer(part)
+    return list(writers)
+
+
+def _files(walk: Walk, options: Options) -> dict[Path, Callable[[Path], object]]:
+    """Every file to write, and what writes it."""
+    folder = options.out or Path("out") / walk.name
+    content = report(walk)
+    points, colors, footprints, born = walk.world.points
+    frames = [frame for segment in walk.segments for frame in segment.frames]
+    writers: dict[Path, Callable[[Path], object]] = {
+        folder / "video.mp4": lambda path: recorder.write_video(path, frames, FPS),
+        folder / "contact_sheet.png": lambda path: recorder.write_png(
+            path,
+            _sheet(walk, content, _start_words(options)),
+            {"Title": f"Mirage Explorer: {walk.name}"},
+        ),
+        folder / "memory.png": lambda path: recorder.write_png(
+            path, _memory_picture(points, colors), {"Title": "what memory holds, from outside"}
+        ),
+        folder / "memory.ply": lambda path: recorder.write_ply(
+            path, points, colors, {"footprint_m": footprints, "born": born}
+        ),
+        folder / "report.json": lambda path: path.write_text(to_json(content, 2) + "\n", "utf-8"),
+    }
+    if options.record is not None:
+        writers[options.record] = writers[folder / "video.mp4"]
+    if options.log is not None:
+        lines = [to_json({"type": "segment", **entry}) + "\n" for entry in content["segments_log"]]
+        writers[options.log] = lambda path: path.write_text("".join(lines), "utf-8")
+    return writers
+
+
+def _route(options: Options, preset: Preset) -> tuple[str, Route]:
+    """The walk's name, and its cameras once the start is known."""
+    if options.path is not None:
+        size = (preset.lens.height, preset.lens.width)
+        cameras = read_cameras(options.path, size, pinhole(size, preset.lens.hfov_deg))
+        return options.path.stem, lambda start: [
+            camera.moved(start.c2w @ camera.c2w) for camera in cameras[1:]
+        ]
+    tour = load_tour(options.tour or DEFAULT_TOUR)
+    return tour.name, lambda start: _after(start, [s.camera for s in tour_cameras(tour, start)])
+
+
+def _after(start: Camera, cameras: list[Camera]) -> list[Camera]:
+    """Without a first camera that only repeats the start."""
+    repeats = bool(cameras) and np.allclose(cameras[0].c2w, start.c2w)
+    return cameras[1:] if repeats else cameras
+
+
+def _open(options: Options) -> World:
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if options.load is not None:
+        return open_world(options.load, options.device, log.info, threads)
+    return load_world(options.preset(), options.seed, options.device, log.info, threads)
+
+
+def _begin(world: World, options: Options) -> Segment:
+    """The segment that shows where the walk starts."""
+    if options.load is not None:
+        return world.segment(world.segments - 1)
+    if options.image is not None:
+        size = (world.preset.lens.height, world.preset.lens.width)
+        return world.begin_image(pictures.read_image(options.image, size))
+    if options.prompt is not None:
+        return world.begin_prompt(options.prompt)
+    assert options.scene is not None, "the command line fills in a scene"
+    return world.begin_scene(options.scene)
+
+
+def _advance(world: World, cameras: Sequence[Camera]) -> Iterator[Segment]:
+    """Generates along `cameras`, with a bar on a terminal and some plain lines elsewhere."""
+    total, done, told = len(cameras), 0, 0
+    with tqdm(total=total, unit="frame", desc="walking", disable=None, file=sys.stderr) as bar:
+        while done < total:
+            segment = world.advance(cameras[done : done + world.new_frames])
+            done += len(segment.frames)
+            bar.update(len(segment.frames))
+            bar.set_postfix_str(f"{segment.points} points, {segment.coverage:.0%} known")
+            if bar.disable and (done * 4 // total > told or done == total):
+                told = done * 4 // total
+                log.info("walking: %d of %d frames, %d points", done, total, segment.points)
+            yield segment
+
+
+def _sheet(walk: Walk, content: dict[str, Any], start: str) -> np.ndarray:
+    shots: list[contact_sheet.Shot] = []
+    for number, segment in enumerate(walk.segments):
+        for frame, camera in zip(segment.frames, segment.cameras, strict=True):
+            shots.append(contact_sheet.Shot(frame, camera, len(shots), number))
+    facts = [
+        f"{content['config']}, {content['memory_kind']} memory",
+        start,
+        f"{content['frames']} frames in {content['segments']} segments",
+        f"{content['frames_per_second']:.1f} frames/s on {content['device']}",
+        f"{content['memory']['points']:,} points, {content['memory']['bytes'] / 2**20:.1f} MiB",
+    ]
+    revisit = content["revisit"]
+    words = ""
+    if revisit["pairs"]:
+        words = f"{revisit['psnr_db']:.1f} dB PSNR between them, {revisit['pairs']} pairs measured"
+    return contact_sheet.draw_contact_sheet(
+        shots, contact_sheet.Titles(walk.name, "  ·  ".join(facts), words)
+    )
+
+
+def _start_words(options: Options) -> str:
+    if options.load is not None:
+        return f"from {options.load.name}"
+    if options.image is not None:
+        return f"from {options.image.name}"
+    if options.prompt is not None:
+        return "from a description"
+    return f"scene {options.scene}"
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write under; takes its place only when all went well."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from None
+    finally:
+        part.unlink(missing_ok=True)
