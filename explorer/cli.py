@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 import mirage_engine
 from explorer import pictures
 from explorer.camera_files import read_cameras
-from explorer.tour import load_tour
+from explorer.tour import list_tours, load_tour
 from mirage_engine import CONFIG_DIR, ConfigError, Preset, load_config, pinhole
 
 # Rooms of the test seeds, which the model has never seen; the first one opens by default.
@@ -58,7 +58,7 @@ class Options:
     out: Path | None = None  # folder of a headless run
     record: Path | None = None  # .mp4
     load: Path | None = None  # saved world
-    size: tuple[int, int] = (960, 600)  # window (width, height), px
+    size: tuple[int, int] | None = None  # window (width, height), px; None as explorer.toml says
     fullscreen: bool = False
     device: str = "auto"  # auto, cpu, cuda or cuda:N
     log: Path | None = None  # .ndjson
@@ -162,8 +162,7 @@ def listing() -> str:
         if mirage_engine.is_preset(path):
             lines.append(f"  {path.stem:<16} {load_config(path).summary}")
     lines.append("tours (--tour):")
-    for path in sorted((CONFIG_DIR / "tours").glob("*.toml")):
-        lines.append(f"  {path.stem:<16} {load_tour(path.stem).summary}")
+    lines += [f"  {name:<16} {summary}" for name, summary in list_tours().items()]
     lines.append("scenes (--scene), unseen in training; any other whole number works too:")
     lines += [f"  {number}" for number in BUNDLED_SCENES]
     return "\n".join(lines) + "\n"
