@@ -43,12 +43,13 @@ $(STAMP): pyproject.toml | system
 	    exit 1; \
 	fi; \
 	if ! [ -x $(PY) ] || ! $(PY) -m pip --version >/dev/null 2>&1; then \
-	    "$$python" -c 'import ensurepip, venv' 2>/dev/null || sh .ci/system-packages python3-venv; \
+	    "$$python" -c 'import ensurepip, venv' 2>/dev/null || \
+	        sh .ci/system-packages "$$("$$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; \
 	    echo "creating $(VENV) with $$("$$python" --version)"; \
 	    "$$python" -m venv --clear $(VENV); \
 	fi; \
 	echo "installing packages into $(VENV) (a few minutes the first time)"; \
-	pip="$(PY) -m pip --quiet --disable-pip-version-check"; \
+	pip="$(PY) -m pip -q -q --disable-pip-version-check"; \
 	$$pip install --upgrade 'pip>=25.1'; \
 	if [ "$$(uname -s)" = Linux ] && [ -n "$(TORCH_INDEX)" ] && ! command -v nvidia-smi >/dev/null 2>&1; then \
 	    $$pip install --no-deps --retries 1 --extra-index-url "$(TORCH_INDEX)" $(TORCH) 2>/dev/null || true; \
