@@ -56,6 +56,8 @@ class GeneratorConfig:
     shift: float = 5.0  # flow-matching time shift
     guidance: float = 1.0
     predict: Literal["correction", "flow"] = "correction"
+    condition: Literal["pocket", "official"] = "pocket"  # channels of the side branch
+    sure: float = 0.0  # cells below this are not remembered; 0 remembers all
     dtype: Literal["float32", "bfloat16"] = "float32"
     hint_scale: float = 1.0
     loras: tuple[str, ...] = ()

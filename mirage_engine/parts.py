@@ -69,7 +69,16 @@ class Context:
     preceding: Tensor  # [p, C, h, w] latents just before the target, p may be 0
     preceding_view: MemoryView | None  # of the p preceding frames
     references: Tensor  # [r, C, h, w] older latents of the same surfaces, r may be 0
+    start: Tensor  # [C, h, w] latent of the world's start image: palette and style
     prompt: str = ""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a generator returns for one segment."""
+
+    latents: Tensor  # [t, C, h, w] clean; frame 0 is `Context.first`
+    sure: Tensor | None = None  # [t, h, w] 0..1, own estimate; None where a model has none
 
 
 class Memory(Protocol):
@@ -115,8 +124,8 @@ class Codec(Protocol):
 class Generator(Protocol):
     """Latents of a segment, from noise and what memory knows."""
 
-    def __call__(self, context: Context, noise: Tensor, on_step: OnStep) -> Tensor:
-        """[t, C, h, w] clean latents; frame 0 is `context.first`. Raises Cancelled."""
+    def __call__(self, context: Context, noise: Tensor, on_step: OnStep) -> Generated:
+        """`noise` is [t, C, h, w]. Raises Cancelled when `on_step` says no."""
         ...
 
 

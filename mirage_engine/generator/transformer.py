@@ -18,6 +18,9 @@ from diffusers.models.transformers.transformer_wan import (
 )
 from torch import Tensor, nn
 
+from mirage_engine.checkpoints import find, load_into, load_state
+from mirage_engine.config import ConfigError
+
 Rope = tuple[Tensor, Tensor]
 
 
@@ -198,3 +201,14 @@ class MirageTransformer3DModel(WanTransformer3DModel):
         pt, ph, pw = self.config["patch_size"]
         out = out.reshape(out.shape[0], frames, *grid, pt, ph, pw, -1)
         return out.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+
+
+def load_transformer(weights: str) -> MirageTransformer3DModel:
+    """A transformer of ours; the file's header says how big it is. Raises ConfigError."""
+    path = find(weights)
+    state, header = load_state(path)
+    if "network" not in header:
+        raise ConfigError(f"{path}: has no network header; is it a generator of this project?")
+    transformer = MirageTransformer3DModel(**header["network"])
+    load_into(transformer, {k: v.float() for k, v in state.items()}, str(path))
+    return transformer.eval().requires_grad_(False)

@@ -1,0 +1,100 @@
+"""What the side branch sees: memory's read-out, how far to trust it, and where each cell looks.
+
+Two layouts: `pocket` [C filled read-out | mask, sub-cell offset x and y, log depth, scale ratio |
+6 Plücker ray coordinates], and `official` [C read-out | C constant score latent].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mirage_engine.camera import Camera
+from mirage_engine.parts import MemoryView
+
+EXTRA_CHANNELS = 11  # pocket channels beside the read-out
+
+
+def pocket_condition(
+    view: MemoryView,  # of t frames
+    cameras: Sequence[Camera],  # t
+) -> Tensor:  # [C + 11, t, h, w]
+    """Condition of the pocket preset for one segment, without a batch axis."""
+    mask = view.mask.float()
+    depth = view.depth_m.clamp(0.1, 100.0).log() * mask
+    hints = torch.stack(
+        [mask, view.offset[:, 0] * mask, view.offset[:, 1] * mask, depth - mask, view.scale / 2],
+        1,
+    )
+    rays = plucker_rays(cameras, (view.mask.shape[1], view.mask.shape[2]))
+    filled = fill_holes(view.latents, view.mask)
+    return torch.cat([filled, hints, rays.to(filled.device)], 1).transpose(0, 1)
+
+
+def official_condition(view: MemoryView, score: Tensor) -> Tensor:  # [2C, t, h, w]
+    """The official code's layout; `score` is the latent [C, t, h, w] of an all-ones video."""
+    return torch.cat([view.latents.transpose(0, 1), score], 0)
+
+
+def plucker_rays(cameras: Sequence[Camera], size: tuple[int, int]) -> Tensor:  # [t, 6, h, w]
+    """Unit direction and moment of each cell's ray, level with the world.
+
+    Axes are the world's, turned about the vertical into the first camera's heading; the origin
+    stands under the first camera at the world's own height, so that the branch knows both where
+    down is and how high it is above the ground.
+    """
+    first = cameras[0]
+    heading = np.arctan2(first.forward[0], first.forward[2])
+    c, s = np.cos(heading), np.sin(heading)
+    level = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
+    origin = first.position * np.array([1.0, 0.0, 1.0])
+    rays = []
+    for camera in cameras:
+        direction = camera.resized(size).rays() @ level.T
+        direction = direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+        moment = np.cross(
+            np.broadcast_to(level @ (camera.position - origin), direction.shape), direction
+        )
+        rays.append(np.concatenate([direction, moment], -1).transpose(2, 0, 1))
+    return torch.from_numpy(np.stack(rays)).float()
+
+
+def fill_holes(
+    latents: Tensor,  # [t, C, h, w], zeros in holes
+    mask: Tensor,  # [t, h, w] bool
+) -> Tensor:
+    """Push-pull: holes take the colour of what surrounds them, at the finest scale that has any."""
+    weight = mask[:, None].to(latents.dtype)
+    levels = [(latents * weight, weight)]
+    while min(levels[-1][0].shape[-2:]) > 2:
+        values, weight = levels[-1]
+        # Sums, not means, so that a cell with one known child is as good as known.
+        levels.append(
+            (
+                F.avg_pool2d(values, 2, ceil_mode=True, count_include_pad=False) * 4,
+                F.avg_pool2d(weight, 2, ceil_mode=True, count_include_pad=False) * 4,
+            )
+        )
+    values, weight = levels[-1]
+    total = weight.sum((2, 3), keepdim=True)
+    filled = values.sum((2, 3), keepdim=True) / total.clamp_min(1e-6)
+    for values, weight in reversed(levels):
+        coarse = F.interpolate(filled, values.shape[-2:], mode="bilinear", align_corners=False)
+        share = weight.clamp(max=1.0)
+        filled = share * values / weight.clamp_min(1e-6) + (1 - share) * coarse
+    return filled
+
+
+def style_tokens(start: Tensor) -> Tensor:  # [L, 4C]
+    """The start image as a prompt: 2x2 means of coarse cells of its latent [C, h, w].
+
+    Stands where a text embedding stands in the large preset, so that a place far from the start
+    still keeps its palette.
+    """
+    channels = start.shape[0]
+    coarse = F.avg_pool2d(start[None], 4)
+    return F.unfold(coarse, 2, stride=2)[0].T.reshape(-1, 4 * channels)
