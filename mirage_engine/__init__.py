@@ -9,7 +9,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mirage_engine.camera import Camera, interpolate, pinhole, pose, pose_distance
+from mirage_engine.camera import (
+    OPENGL_FROM_OPENCV,
+    Camera,
+    interpolate,
+    pinhole,
+    pose,
+    pose_distance,
+)
 from mirage_engine.config import CONFIG_DIR, ConfigError, Preset, load_config
 from mirage_engine.segment import Segment
 
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "CONFIG_DIR",
+    "OPENGL_FROM_OPENCV",
     "Camera",
     "ConfigError",
     "Preset",
