@@ -89,6 +89,8 @@ def _covered(
     store: PointStore, frame: Frame, hits: Projection, config: MemoryConfig
 ) -> Tensor:  # [V] bool
     """Whether the frame sees the whole surfel, so that nothing is lost when it goes."""
+    if len(hits.x) == 0:
+        return torch.empty(0, dtype=torch.bool, device=hits.x.device)
     axes = surfel_axes(store, frame.lens, hits)
     height, width = frame.lens.size
     covered = torch.ones(len(hits.x), dtype=torch.bool, device=hits.x.device)
