@@ -5,6 +5,7 @@ Knows names, shapes and rows. Knows nothing of what the columns mean.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -97,7 +98,8 @@ def save_stores(path: Path, stores: dict[str, PointStore], metadata: dict[str, s
         save_file(tensors, draft, metadata)
         os.replace(draft, path)  # noqa: PTH105  (says atomic to every reader)
     except (OSError, SafetensorError) as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise ConfigError(f"{path}: memory cannot be written ({error})") from None
 
 
