@@ -23,7 +23,7 @@ from mirage_engine.geometry import (
 from mirage_engine.memory.cells import Lens
 from mirage_engine.memory.store import PointStore
 
-_SEAM = 0.1  # cells' overlap of neighbouring surfels, so that rounding leaves no cracks
+_SEAM = 0.1  # overlap of neighbouring surfels in sides, so that rounding leaves no cracks
 _TILT = 0.3  # relative depth that a surfel may gain or lose from its centre to a covered cell
 
 
@@ -123,7 +123,7 @@ def _spread(
     own_x, own_y = hits.x.floor(), hits.y.floor()
     inside = (own_x >= 0) & (own_x < width) & (own_y >= 0) & (own_y < height)
     own = inside.nonzero().squeeze(1)
-    wide, high = axes.half(0) + _SEAM, axes.half(1) + _SEAM
+    wide, high = (axes.half(axis) * (1 + 2 * _SEAM) for axis in range(2))
     left = torch.maximum((hits.x - wide - 0.5).ceil(), own_x - reach).clamp(min=0)
     right = torch.minimum((hits.x + wide - 0.5).floor(), own_x + reach).clamp(max=width - 1)
     top = torch.maximum((hits.y - high - 0.5).ceil(), own_y - reach).clamp(min=0)
