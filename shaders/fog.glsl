@@ -1,0 +1,52 @@
+// The picture on the screen: what is known, and calm fog where nothing is.
+//
+// Fog takes its colour from the known surroundings, far too blurred to pretend a shape.
+
+#include "common.glsl"
+
+#if defined VERTEX_SHADER
+out vec2 uv;
+
+void main() {
+    uv = screen_corner();
+    gl_Position = vec4(uv * 2.0 - 1.0, 0.0, 1.0);
+}
+#endif
+
+#if defined FRAGMENT_SHADER
+uniform sampler2D scene;  // premultiplied by known, with mip levels
+uniform vec3 mean_color;  // of everything known
+uniform float levels;  // mip levels of the scene
+uniform float drift;  // 0..1, goes round slowly
+uniform int style;  // 0 mist, 1 night
+uniform vec4 unknown_tint;  // colour and strength, for the coverage overlay
+in vec2 uv;
+out vec4 out_color;  // alpha is the known mask
+
+vec3 mist(vec3 nearby, float height) {
+    vec3 air = mix(mean_color * 0.80, mean_color * 0.94 + 0.06, smoothstep(0.1, 0.9, height));
+    return mix(air, nearby, 0.45);
+}
+
+vec3 night(vec3 nearby, float height) {
+    vec3 air = mix(vec3(0.055, 0.062, 0.075), vec3(0.115, 0.128, 0.150), height);
+    return air + nearby * 0.06;
+}
+
+void main() {
+    vec4 far_blur = textureLod(scene, uv, levels - 3.0) + vec4(mean_color, 1.0) * 0.3;
+    vec3 nearby = far_blur.rgb / far_blur.a;
+    vec3 fog = style == 0 ? mist(nearby, uv.y) : night(nearby, uv.y);
+    fog = mix(fog, unknown_tint.rgb, unknown_tint.a);
+
+    // Gaps too thin for the blur to notice are closed by it; wider ones have a soft border.
+    vec4 near_blur = textureLod(scene, uv, 2.0);
+    vec4 color = texture(scene, uv);
+    float wide = textureLod(scene, uv, 3.0).a;
+    float known = smoothstep(0.40, 0.75, near_blur.a) * smoothstep(0.40, 0.85, wide);
+    vec3 surface = color.rgb + near_blur.rgb / max(near_blur.a, 1e-3) * (1.0 - color.a);
+    float noise = grain(gl_FragCoord.xy + floor(drift * 64.0) * vec2(47.0, 17.0)) - 0.5;
+    fog += noise * mix(1.5, 4.0, float(style == 0)) / 255.0;
+    out_color = vec4(mix(fog, surface, known), known);
+}
+#endif
