@@ -6,6 +6,7 @@ appends to queues and reads them. Knows messages; knows nothing of windows or pi
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import shutil
@@ -52,7 +53,7 @@ class EngineClient:
         self._begin: protocol.Begin | None = None
         self._restorable = False  # whether the autosave holds the world of this epoch
         self._previous: protocol.Begin | None = None  # a world to go back to if this fails
-        self._segments = 0  # that the display has
+        self._have: set[int] = set()  # segments that the display has
         self._ask: protocol.Ask | None = None  # the newest, until it is answered
         self._asked_at_s = 0.0
         self._deadly = -1  # the request that an engine died over
@@ -79,7 +80,8 @@ class EngineClient:
             if self._restorable:
                 self._previous = self._begin
             self._epoch += 1
-            self._restorable, self._segments, self._ask, self._deadly = False, 0, None, -1
+            self._restorable, self._ask, self._deadly = False, None, -1
+            self._have = set()
             autosave = str(self.folder / f"autosave{self._epoch}.mirage")
             self._begin = protocol.Begin(self._epoch, preset, seed, start, autosave)
             self._outbox.clear()
@@ -248,10 +250,10 @@ class EngineClient:
                 self._restorable = True
                 self.state = "generating" if self._ask else "idle"
             case SegmentReady():
-                self._segments = max(self._segments, message.segment.index + 1)
+                self._have.add(message.segment.index)
                 self._answered(message.request, got_it=True)
             case CloudReset():
-                self._segments = min(self._segments, message.segments)
+                self._have &= set(range(message.segments))
             case protocol.Dropped():
                 self._answered(message.request)
             case Failure():
@@ -274,7 +276,8 @@ class EngineClient:
             assert begin is not None
             if self._restorable:
                 start = Start("file", path=begin.autosave)
-                begin = replace(begin, start=start, have=self._segments)
+                have = next(i for i in itertools.count() if i not in self._have)
+                begin = replace(begin, start=start, have=have)
             self._outbox.clear()
             self._outbox.append(begin)
             if self._ask is not None and self._ask.request != self._deadly:
@@ -290,7 +293,7 @@ class EngineClient:
         assert begin is not None
         if again:  # the autosave could not be read after a restart
             with self._changed:
-                self._restorable, self._segments, self._ask = False, 0, None
+                self._restorable, self._have, self._ask = False, set(), None
                 self._outbox.append(begin)
             self._emit(empty_cloud(self._epoch))
         elif self._previous is not None:

@@ -190,7 +190,9 @@ class Engine:
         self._world = world
         if begin.have != world.segments:
             self._send_cloud()
-            self._unsent.extend(range(begin.have, world.segments))
+        if begin.have < world.segments:
+            # The newest first: it shows where the walk stood.
+            self._unsent.extend([world.segments - 1, *range(begin.have, world.segments - 1)])
         if begin.start.path != begin.autosave:
             self._keep()
 

@@ -56,10 +56,11 @@ class Horizon:
         """[N, 4] float32, thinned; w 0 is sky."""
         return self._points
 
-    def add(self, segment: Segment) -> None:
-        """Takes in what a segment added to memory."""
+    def add(self, segment: Segment, with_points: bool = True) -> None:
+        """Takes in where a segment was generated, and what it added to memory."""
         self._cameras += [(segment.index, camera) for camera in segment.cameras]
-        self._add_points(segment.points_world, segment.footprints_m)
+        if with_points:
+            self._add_points(segment.points_world, segment.footprints_m)
 
     def reset(
         self,
