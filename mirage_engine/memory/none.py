@@ -1,5 +1,7 @@
 """NoMemory: the baseline that remembers nothing, so that every view is blank."""
 
+# ruff: noqa: ARG002  (a memory that ignores everything)
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,18 +22,25 @@ class NoMemory:
         self.channels = channels
         self.device = torch.device(device)
 
-    def write(self, *_: object) -> int:
+    def write(
+        self,
+        latents: Tensor,
+        depth_m: Tensor,
+        cameras: Sequence[Camera],
+        keep: Tensor,
+        segment: int,
+    ) -> int:
         return 0
 
     def read(self, cameras: Sequence[Camera], size: tuple[int, int]) -> MemoryView:
         return blank_view(len(cameras), self.channels, size, self.device)
 
-    def coverage(self, camera: Camera, size: tuple[int, int]) -> float:  # noqa: ARG002
+    def coverage(self, camera: Camera, size: tuple[int, int]) -> float:
         return 0.0
 
     def undo(self, segment: int) -> None: ...
 
-    def cloud(self, since: int = 0) -> dict[str, np.ndarray]:  # noqa: ARG002
+    def cloud(self, since: int = 0) -> dict[str, np.ndarray]:
         return {
             "points_world": np.zeros((0, 4), np.float32),
             "latents": np.zeros((0, self.channels), np.float32),

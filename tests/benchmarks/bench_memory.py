@@ -46,11 +46,11 @@ def _full_size() -> dict[str, float]:
         write_ms.append((time.perf_counter() - start) * 1e3)
     views = [camera_at(yaw_deg=4.0 * i + 1, size=FULL_SIZE, hfov_deg=58.0) for i in range(9)]
     return {
-        "memory_read_9_views_ms": _median_ms(lambda: memory.read(views, FULL_GRID)),
-        "memory_write_9_frames_ms": statistics.median(write_ms),
-        "memory_points_20_segments": float(len(memory)),
-        "memory_mib_20_segments": memory.nbytes / 2**20,
-        "memory_second_turn_share": sum(added[10:]) / sum(added[:10]),
+        "read_9_views_ms": _median_ms(lambda: memory.read(views, FULL_GRID)),
+        "write_9_frames_ms": statistics.median(write_ms),
+        "points_20_segments": float(len(memory)),
+        "mib_20_segments": memory.nbytes / 2**20,
+        "second_turn_points_share": sum(added[10:]) / sum(added[:10]),
     }
 
 
@@ -64,9 +64,9 @@ def _pocket_size() -> dict[str, float]:
     latents, keep = latents_like(len(here)), everywhere(depth)
     points = len(memory)
     return {
-        "memory_pocket_points": float(points),
-        "memory_pocket_read_4_views_ms": _median_ms(lambda: memory.read(here, POCKET_GRID)),
-        "memory_pocket_write_4_frames_ms": _median_ms(
+        "pocket_points": float(points),
+        "pocket_read_4_views_ms": _median_ms(lambda: memory.read(here, POCKET_GRID)),
+        "pocket_write_4_frames_ms": _median_ms(
             lambda: memory.write(latents, depth, here, keep, 24)
         ),
     }
