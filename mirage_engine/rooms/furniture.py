@@ -1,9 +1,10 @@
-"""Pieces of furniture, each drawn in its own frame: u along the wall, v away from it, heights up."""
+"""Pieces of furniture, each in its own frame: u along the wall, v away from it, heights up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -126,7 +127,7 @@ def shelf(m: Maker, s: Spot, width: float) -> None:
         run = m.rng.uniform(0.3, 0.8) * (width - 0.2)
         start = 0.08 if k % 2 else width - 0.08 - run
         cuts = start + run * np.array([0, m.rng.uniform(0.3, 0.7), 1])
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        for a, b in pairwise(cuts.tolist()):
             top = float(h) + float(m.rng.uniform(0.18, 0.26))
             m.box(s, (a, b), (0.05, 0.28), (float(h), top), tones[m.rng.integers(5)])
 

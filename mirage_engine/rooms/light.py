@@ -8,7 +8,7 @@ import numpy as np
 
 from mirage_engine.rooms.furniture import Spot
 from mirage_engine.rooms.parts import Solids
-from mirage_engine.rooms.plan import WALL, Plan, Wall
+from mirage_engine.rooms.plan import WALL, Plan, Room, Wall
 
 STEP_M = 0.1  # edge of a map cell
 MARGIN_M = 2.0
@@ -46,9 +46,7 @@ class _Canvas:
         return self.cover(*z, self.z0, self.nz)[:, None] * columns[None]
 
 
-def bake_light(
-    plan: Plan, solids: Solids, lamps: list[Spot], rng: np.random.Generator
-) -> LightMap:
+def bake_light(plan: Plan, solids: Solids, lamps: list[Spot], rng: np.random.Generator) -> LightMap:
     """The light of a furnished plan."""
     canvas = _Canvas(plan)
     azimuth, rise = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(32, 48))
@@ -98,7 +96,7 @@ def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
             weight * (padded[k : k + count] if axis == 0 else padded[:, k : k + count])
             for k, weight in enumerate(kernel)
         ]
-        image = np.sum(parts, 0, dtype=np.float32)
+        image = np.add.reduce(parts)
     return image
 
 
@@ -121,14 +119,15 @@ def _sun_patches(canvas: _Canvas, plan: Plan, sun: tuple[float, float, float]) -
     patches = canvas.blank()
     for wall in plan.walls:
         room = _sunlit_room(wall, sun)
-        for hole in wall.openings if room else []:
-            patches += _patch(canvas, wall, hole.along, hole.height, sun) * canvas.rect(
-                room.x, room.z
-            )
+        if room is None:
+            continue
+        inside = canvas.rect(room.x, room.z)
+        for hole in wall.openings:
+            patches += _patch(canvas, wall, hole.along, hole.height, sun) * inside
     return np.minimum(patches, 1.0)
 
 
-def _sunlit_room(wall: Wall, sun: tuple[float, float, float]):  # noqa: ANN202
+def _sunlit_room(wall: Wall, sun: tuple[float, float, float]) -> Room | None:
     """The indoor room behind the wall, if the sun stands on the wall's open side."""
     low, high = wall.sides
     inside, outside = (high, low) if sun[wall.axis] < 0 else (low, high)

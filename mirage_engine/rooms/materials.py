@@ -85,8 +85,9 @@ class Material:
     emit: float = 0.0  # share of light of its own
 
 
-COLUMNS = ("base_r", "base_g", "base_b", "second_r", "second_g", "second_b") + tuple(
-    f.name for f in fields(Material) if f.name not in ("base", "second")
+COLUMNS = (
+    *("base_r", "base_g", "base_b", "second_r", "second_g", "second_b"),
+    *(f.name for f in fields(Material) if f.name not in ("base", "second")),
 )
 
 
@@ -101,9 +102,9 @@ class MaterialTable:
         return self._rows.setdefault(material, len(self._rows))
 
     def array(self) -> np.ndarray:
-        """[len(COLUMNS), M] float32."""
+        """[M, len(COLUMNS)] float32."""
         rows = [(*m.base, *m.second, *astuple(m)[2:]) for m in self._rows]
-        return np.asarray(rows, np.float32).T.copy()
+        return np.asarray(rows, np.float32)
 
 
 def plain(color: Rgb, emit: float = 0.0) -> Material:
@@ -117,14 +118,14 @@ def floor_material(kind: str, palette: Palette, rng: np.random.Generator) -> Mat
     if kind == "planks":
         tone = mix(palette.wood, palette.dark, rng.choice([0.0, 0.12]))
         return Material(tone, swap=swap, cell_u=1.5, cell_v=0.2, shift=0.37, joint=0.012,
-                        joint_dark=0.22, vary=0.06, shell=1)  # fmt: skip
+                        joint_dark=0.15, vary=0.045, shell=1)  # fmt: skip
     if kind == "tiles":
         tone = mix(palette.stone, palette.wall, 0.5)
         return Material(tone, cell_u=0.5, cell_v=0.5, joint=0.02, joint_dark=0.14, vary=0.02,
                         shell=1)  # fmt: skip
     if kind == "checker":
         pale = mix(palette.stone, palette.wall, 0.7)
-        return Material(pale, mix(pale, palette.fabric, 0.45), cell_u=0.6, cell_v=0.6,
+        return Material(pale, mix(pale, palette.fabric, 0.32), cell_u=0.6, cell_v=0.6,
                         joint=0.012, joint_dark=0.08, checker=1.0, shell=1)  # fmt: skip
     if kind == "carpet":
         tone = mix(palette.fabric, palette.wall, 0.45)
@@ -146,11 +147,11 @@ def wall_material(kind: str, palette: Palette, tinted: bool, rng: np.random.Gene
     plaster = Material(base, cloud=0.012, cloud_rate=1.7, skirt=0.1, shell=1)
     if kind == "wallpaper":
         return replace(plaster, second=mix(base, palette.trim, 0.5), cloud=0.0,
-                       stripe=float(rng.choice([0.3, 0.5])), stripe_mix=0.7)  # fmt: skip
+                       stripe=float(rng.choice([0.3, 0.5])), stripe_mix=0.45)  # fmt: skip
     if kind == "wainscot":
         lower = mix(palette.tint, palette.fabric, 0.3) if not tinted else palette.trim
         return replace(plaster, second=lower, band=float(rng.choice([1.0, 1.2])))
     if kind == "brick":
-        return replace(plaster, cell_u=0.3, cell_v=0.1, shift=0.5, joint=0.014, joint_dark=0.1,
-                       vary=0.035, cloud=0.0)  # fmt: skip
+        return replace(plaster, cell_u=0.45, cell_v=0.15, shift=0.5, joint=0.016, joint_dark=0.07,
+                       vary=0.025, cloud=0.0)  # fmt: skip
     return plaster

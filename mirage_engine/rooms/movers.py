@@ -37,7 +37,7 @@ def make_movers(scene: Scene, start: np.ndarray, rng: np.random.Generator) -> li
     ahead, right = start[:3, 2], start[:3, 0]
     movers = []
     for shape, size in ((BALL, 0.18), (BOX, 0.14)):
-        reach = float(rng.uniform(1.6, 2.6))
+        reach = float(rng.uniform(2.2, 3.2))
         spot = start[:3, 3] + ahead * reach + right * rng.uniform(-0.3, 0.3)
         swing = right * _room_to_swing(scene, spot, right, size)
         if shape == BALL:

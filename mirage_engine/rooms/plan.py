@@ -1,4 +1,4 @@
-"""Floor plans: three to six rooms on an uneven grid, joined by doors, with windows to the outside."""
+"""Floor plans: three to six rooms on an uneven grid, joined by doors, with windows."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ class Room:
         return (self.x[0] + self.x[1]) / 2, (self.z[0] + self.z[1]) / 2
 
 
+Sides = tuple[Room | None, Room | None]
+
+
 @dataclass(frozen=True)
 class Opening:
     """A hole in a wall, along it and in height."""
@@ -44,7 +47,7 @@ class Wall:
     axis: int  # 0: the wall stands at x = `at` and runs along z; 2: at z = `at`, along x
     at: float
     along: tuple[float, float]  # between wall centres
-    sides: tuple[Room | None, Room | None]  # towards smaller and larger coordinate
+    sides: Sides  # towards smaller and larger coordinate
     height: float
     openings: list[Opening] = field(default_factory=list)
 
@@ -118,7 +121,7 @@ def _kinds(rng: np.random.Generator, rooms: dict) -> dict[tuple[int, int], str]:
 
 
 def _walls(rooms: dict, columns: list[float], rows: list[float], ceiling: float) -> list[Wall]:
-    walls = []
+    walls: list[tuple[int, float, tuple[float, float], Sides]] = []
     for i in range(len(columns)):
         for j in range(len(rows) - 1):
             sides = (rooms.get((i - 1, j)), rooms.get((i, j)))
@@ -127,10 +130,10 @@ def _walls(rooms: dict, columns: list[float], rows: list[float], ceiling: float)
         for i in range(len(columns) - 1):
             sides = (rooms.get((i, j - 1)), rooms.get((i, j)))
             walls.append((2, rows[j], (columns[i], columns[i + 1]), sides))
-    return [Wall(*w, _height(w[3], ceiling)) for w in walls if any(w[3])]
+    return [Wall(*w, height=_height(w[3], ceiling)) for w in walls if any(w[3])]
 
 
-def _height(sides: tuple[Room | None, Room | None], ceiling: float) -> float:
+def _height(sides: Sides, ceiling: float) -> float:
     """Garden walls around a court are low, so that sky and trees look in."""
     indoor = [s for s in sides if s is not None and not s.outdoor]
     return ceiling if indoor else 1.3
@@ -163,7 +166,7 @@ def _cut_windows(rng: np.random.Generator, wall: Wall) -> None:
     if len(indoor) != 1 or wall.openings:
         return
     length = wall.along[1] - wall.along[0]
-    count = 1 if length < 3 else int(rng.choice([0, 1, 1, 2, 2]))
+    count = 1 if length < 3 else int(rng.choice([0, 0, 1, 1, 2]))
     width = float(rng.choice([1.1, 1.4, 1.8]))
     width = min(width, (length - 0.8) / max(count, 1) - 0.3)
     sill = float(rng.choice([0.12, 0.5, 0.85]))

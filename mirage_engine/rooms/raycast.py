@@ -46,12 +46,17 @@ class Views:
     size: tuple[int, int]
 
     def rays(self, x: Tensor, y: Tensor, frame: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Plan directions with unit z-depth, for pixel positions `x`, `y` in `frame` [..., N]."""
+        """Plan directions with unit z-depth, for pixel positions `x`, `y` in `frame`, each [N]."""
+        m = (self.rotation @ torch.linalg.inv(self.intrinsics)).view(-1, 9).index_select(0, frame)
+        rays = [m[:, 3 * i] * x + m[:, 3 * i + 1] * y + m[:, 3 * i + 2] for i in range(3)]
+        return rays[0], rays[1], rays[2]
+
+    def pixel_steps(self) -> Tensor:
+        """[T, 6] change of the ray direction per pixel to the right, then per pixel down."""
         k = self.intrinsics
-        u = (x - k[:, 0, 2][frame]) / k[:, 0, 0][frame]
-        v = (y - k[:, 1, 2][frame]) / k[:, 1, 1][frame]
-        r = self.rotation[frame]
-        return tuple(r[..., i, 0] * u + r[..., i, 1] * v + r[..., i, 2] for i in range(3))  # type: ignore[return-value]
+        right = self.rotation[:, :, 0] / k[:, 0, 0, None]
+        down = self.rotation[:, :, 1] / k[:, 1, 1, None]
+        return torch.cat([right, down], 1)
 
 
 def cast(geometry: Geometry, views: Views) -> tuple[Tensor, Tensor]:
@@ -186,7 +191,7 @@ def _cast_pairs(
             where, what, who = where[alive], what[alive], who[alive]
         if len(where) == 0:
             continue
-        rays = inverse[where]
+        rays = inverse.index_select(0, where)
         corners = geometry.bounds[what] - views.origin[who][:, None]
         if boxes:
             depth = _box_depth(rays, corners)
@@ -194,7 +199,7 @@ def _cast_pairs(
             depth = _round_depth(rays.reciprocal(), corners, geometry.shape[what] == BALL)
         packed = depth.view(torch.int32).bitwise_and_(~_INDEX_MASK)
         packed.bitwise_or_(what.to(torch.int32)[:, None])
-        best[where] = torch.minimum(best[where], packed)
+        best[where] = torch.minimum(best.index_select(0, where), packed)
 
 
 def _box_depth(inverse: Tensor, corners: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Frames from hits: exact depth, colours, and smooth edges by four more samples where they matter."""
+"""Frames from hits: exact depth, colours, and edges smoothed by four more samples."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mirage_engine.rooms.raycast import FAR_M, NEAR_M, Geometry, Views
 from mirage_engine.rooms.shade import Paint, Surface, shade, sky_color
 
 # A rotated grid: four samples that never share a row or a column.
+_VISIBLE = 0.02  # difference of colour below which an edge needs no smoothing
 _OFFSETS = ((-0.125, -0.375), (0.375, -0.125), (-0.375, 0.125), (0.125, 0.375))
 
 
@@ -20,32 +21,43 @@ def exact_hits(
     solid: Tensor,  # [N] int64, no misses
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
     """Depth [N], face [N] and normal (3 x [N]) where each ray enters its solid; FAR_M if not."""
-    bounds = geometry.bounds[solid]
-    enter, leave, face = None, None, None
-    for axis, ray in enumerate(rays):
-        inverse = 1 / torch.where(ray.abs() < 1e-9, 1e-9, ray)
-        low = (bounds[:, 0, axis] - eye[:, axis]) * inverse
-        high = (bounds[:, 1, axis] - eye[:, axis]) * inverse
-        first, last = torch.minimum(low, high), torch.maximum(low, high)
-        side = 2 * axis + (ray < 0).long()
-        if enter is None or leave is None or face is None:
-            enter, leave, face = first, last, side
-        else:
-            face = torch.where(first > enter, side, face)
-            enter, leave = torch.maximum(enter, first), torch.minimum(leave, last)
-    assert enter is not None and leave is not None and face is not None
-    depth = torch.where((enter <= leave) & (enter > NEAR_M), enter, FAR_M)
+    bounds = geometry.bounds.index_select(0, solid)
+    depth, axis = _slab(bounds, eye, [_reciprocal(r) for r in rays])
+    along = torch.where(axis == 0, rays[0], torch.where(axis == 1, rays[1], rays[2]))
+    face = 2 * axis + (along < 0).long()
     sign = (face % 2 * 2 - 1).to(depth.dtype)
     normal = [torch.where(face // 2 == axis, sign, 0.0) for axis in range(3)]
-    curved = torch.nonzero(geometry.shape[solid] != BOX)[:, 0]
+    shape = geometry.shape.index_select(0, solid)
+    curved = torch.nonzero(shape != BOX)[:, 0]
     if len(curved):
-        part = tuple(r[curved] for r in rays)
-        ball = geometry.shape[solid[curved]] == BALL
-        d, f, n = _round_hits(bounds[curved], eye[curved], part, ball)
+        part = tuple(r.index_select(0, curved) for r in rays)
+        ball = shape.index_select(0, curved) == BALL
+        inside, at = bounds.index_select(0, curved), eye.index_select(0, curved)
+        d, f, n = _round_hits(inside, at, part, ball)
         depth[curved], face[curved] = d, f
         for axis in range(3):
             normal[axis][curved] = n[axis]
     return depth, face, (normal[0], normal[1], normal[2])
+
+
+def _reciprocal(ray: Tensor) -> Tensor:
+    return torch.where(ray.abs() < 1e-9, 1e-9, ray).reciprocal_()
+
+
+def _slab(bounds: Tensor, eye: Tensor, inverse: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Entry depth [N] into boxes, FAR_M for a miss, and the axis [N] of the face entered."""
+    enters, leaves = [], []
+    for k in range(3):
+        low = (bounds[:, 0, k] - eye[:, k]) * inverse[k]
+        high = (bounds[:, 1, k] - eye[:, k]) * inverse[k]
+        enters.append(torch.minimum(low, high))
+        leaves.append(torch.maximum(low, high))
+    leave = torch.minimum(torch.minimum(leaves[0], leaves[1]), leaves[2])
+    flat = torch.maximum(enters[0], enters[1])
+    enter = torch.maximum(flat, enters[2])
+    axis = (enters[1] > enters[0]).long()
+    axis.masked_fill_(enters[2] > flat, 2)
+    return torch.where((enter <= leave) & (enter > NEAR_M), enter, FAR_M), axis
 
 
 def _round_hits(
@@ -96,17 +108,17 @@ def paint_samples(
     hit = torch.nonzero(solid >= 0)[:, 0]
     if len(hit) < count:
         miss = torch.nonzero(solid < 0)[:, 0]
-        color[miss] = sky_color(paint, tuple(r[miss] for r in rays))  # type: ignore[arg-type]
-        frame, solid = frame[hit], solid[hit]
-        rays = tuple(r[hit] for r in rays)  # type: ignore[assignment]
-    eye = views.origin[frame]
+        color[miss] = sky_color(paint, tuple(r.index_select(0, miss) for r in rays))  # type: ignore[arg-type]
+        frame, solid = frame.index_select(0, hit), solid.index_select(0, hit)
+        rays = tuple(r.index_select(0, hit) for r in rays)  # type: ignore[assignment]
+    eye = views.origin.index_select(0, frame)
     near, side, normal = exact_hits(geometry, eye, rays, solid)
     near = near.clamp(max=500.0)
     surface = Surface(
         tuple(eye[:, k] + near * rays[k] for k in range(3)),  # type: ignore[arg-type]
         normal,
         _spread(views, frame, rays, near, side // 2),
-        faces[solid, side],
+        faces.view(-1).index_select(0, solid * 6 + side),
         side // 2,
     )
     shaded = shade(paint, surface)
@@ -120,19 +132,17 @@ def _spread(
     views: Views, frame: Tensor, rays: tuple[Tensor, ...], depth: Tensor, axis: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Metres along x, y, z that one pixel spans on the plane of the face."""
-    k, r = views.intrinsics, views.rotation
-    across = (r[:, :, 0] / k[:, 0, 0, None])[frame]
-    along = (r[:, :, 1] / k[:, 1, 1, None])[frame]
+    steps = views.pixel_steps().index_select(0, frame)  # [N, 6]
     pick = axis[:, None]
-    ray = torch.stack(rays, -1).gather(1, pick)[:, 0]
-    ray = torch.where(ray.abs() < 1e-6, 1e-6, ray)
-    slope_x = across.gather(1, pick)[:, 0] / ray
-    slope_y = along.gather(1, pick)[:, 0] / ray
+    ray = torch.where(axis == 0, rays[0], torch.where(axis == 1, rays[1], rays[2]))
+    ray = torch.where(ray.abs() < 1e-6, 1e-6, ray).reciprocal()
+    slope_x = steps.gather(1, pick)[:, 0] * ray
+    slope_y = steps.gather(1, pick + 3)[:, 0] * ray
     spans = []
     for i in range(3):
-        dx = across[:, i] - rays[i] * slope_x
-        dy = along[:, i] - rays[i] * slope_y
-        spans.append(depth * torch.sqrt(dx * dx + dy * dy))
+        dx = steps[:, i] - rays[i] * slope_x
+        dy = steps[:, i + 3] - rays[i] * slope_y
+        spans.append(depth * torch.hypot(dx, dy))
     return spans[0], spans[1], spans[2]
 
 
@@ -150,14 +160,7 @@ def smooth_edges(
     The samples test only what the pixel and its neighbours hit, which nearly always holds the
     truth and keeps the cost proportional to the edges.
     """
-    key = solid * 8 + face
-    edge = torch.zeros_like(key, dtype=torch.bool)
-    across, down = key[:, :, 1:] != key[:, :, :-1], key[:, 1:] != key[:, :-1]
-    edge[:, :, 1:] |= across
-    edge[:, :, :-1] |= across
-    edge[:, 1:] |= down
-    edge[:, :-1] |= down
-    t, i, j = torch.nonzero(edge, as_tuple=True)
+    t, i, j = torch.nonzero(_edges(solid * 8 + face, color), as_tuple=True)
     if len(t) == 0:
         return
     height, width = views.size
@@ -175,6 +178,20 @@ def smooth_edges(
     color[t, i, j] = samples.view(len(_OFFSETS), -1, 3).mean(0)
 
 
+def _edges(key: Tensor, color: Tensor) -> Tensor:
+    """[T, H, W] bool: a neighbour shows another face in another colour."""
+    edge = torch.zeros_like(key, dtype=torch.bool)
+    across = key[:, :, 1:] != key[:, :, :-1]
+    across &= (color[:, :, 1:] - color[:, :, :-1]).abs().amax(-1) > _VISIBLE
+    down = key[:, 1:] != key[:, :-1]
+    down &= (color[:, 1:] - color[:, :-1]).abs().amax(-1) > _VISIBLE
+    edge[:, :, 1:] |= across
+    edge[:, :, :-1] |= across
+    edge[:, 1:] |= down
+    edge[:, :-1] |= down
+    return edge
+
+
 def _first_of(
     geometry: Geometry,
     views: Views,
@@ -183,17 +200,37 @@ def _first_of(
     candidates: Tensor,  # [K, N], -1 for sky
 ) -> Tensor:
     """[N] the candidate that each ray hits first; where none, sky if one is sky, else the first."""
-    eye = views.origin[frame]
+    eye = views.origin.index_select(0, frame)
+    inverse = [_reciprocal(r) for r in rays]
     best = torch.full_like(rays[0], FAR_M)
     found = torch.where((candidates < 0).any(0), -1, candidates[0])
     for number, solid in enumerate(candidates):
         fresh = solid >= 0
-        if number:
-            fresh = fresh & (solid != candidates[0])
+        for earlier in candidates[:number]:
+            fresh &= solid != earlier
         rows = torch.nonzero(fresh)[:, 0]
-        part = tuple(r[rows] for r in rays)
-        depth, _, _ = exact_hits(geometry, eye[rows], part, solid[rows])  # type: ignore[arg-type]
-        nearer = depth < best[rows]
-        rows, depth = rows[nearer], depth[nearer]
-        best[rows], found[rows] = depth, solid[rows]
+        what = solid.index_select(0, rows)
+        at = eye.index_select(0, rows)
+        bounds = geometry.bounds.index_select(0, what)
+        depth, _ = _slab(bounds, at, [r.index_select(0, rows) for r in inverse])
+        _round_depths(geometry, bounds, at, what, [r.index_select(0, rows) for r in rays], depth)
+        nearer = torch.nonzero(depth < best.index_select(0, rows))[:, 0]
+        rows = rows.index_select(0, nearer)
+        best[rows] = depth.index_select(0, nearer)
+        found[rows] = what.index_select(0, nearer)
     return found
+
+
+def _round_depths(
+    geometry: Geometry,
+    bounds: Tensor,
+    eye: Tensor,
+    solid: Tensor,
+    rays: list[Tensor],
+    depth: Tensor,  # [N], corrected in place where the solid is round
+) -> None:
+    shape = geometry.shape.index_select(0, solid)
+    curved = torch.nonzero((shape != BOX) & (depth < FAR_M))[:, 0]
+    if len(curved):
+        part = tuple(r.index_select(0, curved) for r in rays)
+        depth[curved] = _round_hits(bounds[curved], eye[curved], part, shape[curved] == BALL)[0]

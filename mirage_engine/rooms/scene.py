@@ -17,7 +17,7 @@ from mirage_engine.rooms.materials import PALETTES, plain
 from mirage_engine.rooms.movers import Mover, make_movers
 from mirage_engine.rooms.parts import Solids
 from mirage_engine.rooms.plan import make_plan
-from mirage_engine.rooms.raycast import FAR_M, Geometry, Views, cast
+from mirage_engine.rooms.raycast import Geometry, Views, cast
 from mirage_engine.rooms.render import paint_samples, smooth_edges
 from mirage_engine.rooms.shade import Paint, make_paint
 from mirage_engine.rooms.shell import build_shell
@@ -46,10 +46,15 @@ class Scene:
 
     Args:
         seed: the same seed gives the same house, always.
-        moving: adds a few moving objects.
+        moving: adds a ball and a cube that move.
+
+    Raises:
+        ValueError: a seed outside 0..999_999.
     """
 
     def __init__(self, seed: int, moving: bool = False) -> None:
+        if not 0 <= seed < 1_000_000:
+            raise ValueError(f"scene seed must be 0 to 999999, got {seed}")
         self.seed = seed
         for attempt in range(100):
             rng = np.random.default_rng([seed, attempt])
@@ -139,21 +144,27 @@ class Scene:
         """[...] bool: whether `camera` sees each point. Points that are not finite are not seen."""
         points = np.asarray(points_world, np.float64)
         depth = self.depth(camera, time_s, device).cpu().numpy()
+        finite = np.isfinite(points).all(-1)
+        points = np.where(finite[..., None], points, 0.0)
         local = points @ camera.w2c[:3, :3].T + camera.w2c[:3, 3]
         z = local[..., 2]
-        good = np.isfinite(local).all(-1) & (z > 1e-3)
+        good = finite & (z > 1e-3)
         safe = np.where(good[..., None], local, 1.0)
         pixels = safe @ camera.intrinsics.T
         x, y = pixels[..., 0] / safe[..., 2], pixels[..., 1] / safe[..., 2]
         height, width = camera.size
         good &= (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        # The farthest of the four nearest centres: steep floors are not cut off by half a pixel.
-        limit = np.zeros(z.shape)
+        # The farthest of the four nearest centres, short of a jump in depth: steep floors are not
+        # cut off by half a pixel, and nothing leaks past an edge.
+        column, row = np.where(good, x, 0).astype(int), np.where(good, y, 0).astype(int)
+        nearest = depth[row, column]
+        limit = nearest.copy()
         for a in (-0.5, 0.5):
             for b in (-0.5, 0.5):
                 j = np.clip(np.floor(np.where(good, x, 0) + a), 0, width - 1).astype(int)
                 i = np.clip(np.floor(np.where(good, y, 0) + b), 0, height - 1).astype(int)
-                limit = np.maximum(limit, depth[i, j])
+                around = depth[i, j]
+                limit = np.maximum(limit, np.where(around < nearest * 1.1, around, 0.0))
         return good & (z <= limit * (1 + tolerance))
 
     def depth(
@@ -164,9 +175,7 @@ class Scene:
         depth, solid = cast(geometry, self._views([camera], device))
         return depth.masked_fill(solid < 0, torch.inf)[0]
 
-    def is_free(
-        self, position_world: np.ndarray, radius_m: float = 0.25
-    ) -> np.ndarray | bool:
+    def is_free(self, position_world: np.ndarray, radius_m: float = 0.25) -> np.ndarray | bool:
         """Whether a walker of that radius, with the eye at [3] or [N, 3], touches nothing.
 
         The body reaches from just above the floor to the eye, or to the eye alone when the eye is

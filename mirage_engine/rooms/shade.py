@@ -6,6 +6,7 @@ camera moves; textures are averaged over the pixel's footprint, so that nothing 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +34,7 @@ class Surface:
 class Paint:
     """What the shader needs of a scene, on one device."""
 
-    materials: Tensor  # [len(COLUMNS), M]
+    materials: Tensor  # [M, len(COLUMNS)]
     light: Tensor  # [1, 5, nz, nx]
     low: tuple[float, float]  # x, z where the light map begins
     extent: tuple[float, float]
@@ -71,10 +72,10 @@ def sky_color(paint: Paint, rays: tuple[Tensor, Tensor, Tensor]) -> Tensor:
 
 def shade(paint: Paint, s: Surface) -> Tensor:
     """[N, 3] colours in 0..1."""
-    table = paint.materials[:, s.material]
+    table = paint.materials.index_select(0, s.material)
 
     def get(name: str) -> Tensor:
-        return table[_COLUMN[name]]
+        return table[:, _COLUMN[name]]
 
     upright = s.flat != 1
     u = torch.where(s.flat == 0, s.point[2], s.point[0])
@@ -115,7 +116,9 @@ def _pulse(x: Tensor, duty: Tensor, width: Tensor) -> Tensor:
     return (area(x + width / 2) - area(x - width / 2)) / width
 
 
-def _pattern(get, u: Tensor, v: Tensor, du: Tensor, dv: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ANN001
+def _pattern(
+    get: Callable[[str], Tensor], u: Tensor, v: Tensor, du: Tensor, dv: Tensor
+) -> tuple[Tensor, Tensor]:
     """Share of the second colour, and a factor of tone, both averaged over the footprint."""
     row_at = v / get("cell_v")
     row = row_at.floor()
@@ -165,11 +168,11 @@ def _light(
     )[0, :, 0]
     facing = s.normal[0] * paint.sun[0] + s.normal[2] * paint.sun[2]
     up = -s.normal[1]
-    light = 0.90 + 0.04 * up + 0.11 * facing
+    light = 0.94 + 0.03 * up + 0.10 * facing
     indoor = baked[INDOOR]
     near_floor = torch.exp(-height.clamp(min=0) / 0.25)
     near_ceiling = torch.exp(-(paint.ceiling - height).clamp(min=0) / 0.28) * indoor
-    house = 1 - 0.8 * baked[WALLS]
+    house = 1 - 0.75 * baked[WALLS]
     house = house * (1 - wall * (0.13 * near_floor + 0.10 * near_ceiling))
     low = torch.exp(-height.clamp(min=0) / 0.35)
     house = house * (1 - 0.42 * baked[FURNITURE] * low)
@@ -177,7 +180,7 @@ def _light(
     light = light * torch.where(shell, house, loose)
     floor = (up > 0.7) & (height < 1.0)
     open_air = (1 - indoor) * 0.05 * (1 + facing)
-    add = 0.10 * baked[GLOW] + 0.13 * baked[SUN] * floor + open_air
+    add = 0.10 * baked[GLOW] + 0.2 * baked[SUN] * floor + open_air
     return light, facing, add
 
 

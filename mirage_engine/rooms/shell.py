@@ -27,13 +27,13 @@ FLOORS = {
     "corridor": ("planks", "tiles", "terracotta"),
     "court": ("grass", "paving", "paving"),
 }
-PAPERS = ("plaster", "plaster", "plaster", "wallpaper", "wainscot", "brick")
+PAPERS = ("plaster",) * 5 + ("wallpaper", "wainscot", "wainscot", "brick")
 
 
 def build_shell(plan: Plan, palette: Palette, rng: np.random.Generator, solids: Solids) -> None:
     """Adds everything that is fixed."""
-    outside = Material(mix(palette.wall, palette.stone, 0.5), cell_u=0.4, cell_v=0.12, shift=0.5,
-                       joint=0.015, joint_dark=0.07, vary=0.03, shell=1)  # fmt: skip
+    outside = Material(mix(palette.wall, palette.stone, 0.5), cell_u=0.6, cell_v=0.2, shift=0.5,
+                       joint=0.02, joint_dark=0.05, vary=0.02, shell=1)  # fmt: skip
     papers: dict[tuple[int, int] | None, Material] = {None: outside}
     for room in plan.rooms:
         kind = str(rng.choice(FLOORS[room.kind]))
@@ -46,9 +46,8 @@ def build_shell(plan: Plan, palette: Palette, rng: np.random.Generator, solids: 
         ceiling = Material(mix(palette.trim, palette.wall, 0.3), shell=1)
         solids.add(room.x, room.z, (plan.ceiling, plan.ceiling + 0.2), ceiling, loose=False)
     trim = plain(palette.trim if rng.random() < 0.7 else mix(palette.wood, palette.trim, 0.2))
-    ends = {(w.axis, w.at, e): w for w in plan.walls for e in w.along}
     for wall in plan.walls:
-        _add_wall(wall, papers, trim, solids, ends, palette)
+        _add_wall(wall, papers, trim, solids, palette)
     _add_garden(plan, palette, rng, solids)
 
 
@@ -57,7 +56,6 @@ def _add_wall(
     papers: dict,
     trim: Material,
     solids: Solids,
-    ends: dict,
     palette: Palette,
 ) -> None:
     faces = _faces(wall, papers, trim)
@@ -110,7 +108,7 @@ def _piece(
 
 
 def _frame(wall: Wall, hole: Opening, trim: Material, solids: Solids) -> None:
-    """Boards around an opening; mullions and a sill in windows."""
+    """Boards around an opening; a post and a sill in windows."""
     board, thick = 0.07, WALL + 0.05
     (a0, a1), (h0, h1) = hole.along, hole.height
     if wall.height <= h1:
@@ -124,12 +122,10 @@ def _frame(wall: Wall, hole: Opening, trim: Material, solids: Solids) -> None:
         return
     x, z = _span(wall, (a0 - board, a1 + board), WALL + 0.16)
     solids.add(x, z, (h0 - 0.05, h0), trim, loose=False)
-    middle = (a0 + a1) / 2
-    x, z = _span(wall, (middle - 0.025, middle + 0.025), 0.05)
-    solids.add(x, z, (h0, h1), trim, loose=False)
-    x, z = _span(wall, (a0, a1), 0.05)
-    bar = h0 + (h1 - h0) * 0.66
-    solids.add(x, z, (bar - 0.025, bar + 0.025), trim, loose=False)
+    if a1 - a0 > 1.3:  # one post, and no thin bars: they would be finer than a latent cell
+        middle = (a0 + a1) / 2
+        x, z = _span(wall, (middle - 0.035, middle + 0.035), 0.07)
+        solids.add(x, z, (h0, h1), trim, loose=False)
 
 
 def _add_garden(plan: Plan, palette: Palette, rng: np.random.Generator, solids: Solids) -> None:
@@ -138,7 +134,7 @@ def _add_garden(plan: Plan, palette: Palette, rng: np.random.Generator, solids: 
     x, z = (plan.x[0] - far, plan.x[1] + far), (plan.z[0] - far, plan.z[1] + far)
     solids.add(x, z, (-0.3, -0.03), lawn, loose=False)
     middle = np.array([sum(plan.x) / 2, sum(plan.z) / 2])
-    for angle in np.arange(0, 2 * np.pi, 0.45) + rng.uniform(0, 1):
+    for angle in np.arange(0, 2 * np.pi, 0.9) + rng.uniform(0, 1):
         reach = rng.uniform(14, 24)
         spot = middle + reach * np.array([np.cos(angle), np.sin(angle)])
         crown = rng.uniform(1.6, 3.0)

@@ -24,7 +24,8 @@ def choose_start(scene: Scene, rng: np.random.Generator, count: int = 48) -> np.
     if not poses:
         return None
     depth, solid = _look(scene, np.stack(poses))
-    scores = [_score(d, s, len(scene.solids.bounds)) for d, s in zip(depth, solid, strict=True)]
+    loose = np.array(scene.solids.loose)
+    scores = [_score(d, s, loose) for d, s in zip(depth, solid, strict=True)]
     best = int(np.argmax(scores))
     return poses[best] if scores[best] > 0 else None
 
@@ -49,15 +50,15 @@ def _look(scene: Scene, poses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return depth.numpy(), solid.numpy()
 
 
-def _score(depth: np.ndarray, solid: np.ndarray, count: int) -> float:
+def _score(depth: np.ndarray, solid: np.ndarray, loose: np.ndarray) -> float:
     """Higher is better; 0 or less will not do."""
     middle = depth[6:14, 10:22]
     typical = float(np.median(middle))
     if typical < 3.0 or typical > 8.0 or depth.min() < 0.75:
         return 0.0
-    seen = np.bincount(solid[solid >= 0], minlength=count)
-    things = int((seen >= 3).sum())
+    seen = np.bincount(solid[solid >= 0], minlength=len(loose))
+    things = int((seen >= 3).sum()) + 2 * int(((seen >= 4) & loose).sum())
     near = float((depth < 1.6).mean())
     sky = float((solid < 0).mean())
     comfort = 1 - abs(typical - 4.8) / 6
-    return comfort + 0.05 * min(things, 24) - 1.5 * near + 0.6 * min(sky, 0.1) / 0.1
+    return comfort + 0.035 * min(things, 50) - 1.5 * near + 0.4 * min(sky, 0.06) / 0.06

@@ -42,7 +42,7 @@ def walk(
     step_m: float = 0.2,
     step_deg: float = 7.5,
     start: np.ndarray | None = None,
-    radius_m: float = 0.25,
+    radius_m: float = 0.35,
 ) -> list[np.ndarray]:
     """[4, 4] poses: walks, arcs, turns, strafes, reversals, glances, door crossings."""
     walker = _Walker(space, rng, step_m, step_deg, radius_m, start)
