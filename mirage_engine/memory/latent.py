@@ -104,14 +104,16 @@ class LatentMemory:
         winners = self._look(make_lens(cameras, size, self.device))
         grid = (len(cameras), *size)
         mask = winners.point >= 0
-        latents = self._live["latents"].index_select(0, winners.point.clamp(min=0)).float()
-        latents *= mask[:, None]
+        gathered = self._live["latents"].index_select(0, winners.point.clamp(min=0))
+        gathered[~mask] = 0
+        latents = torch.empty(len(cameras), self.channels, *size, device=self.device)
+        latents.flatten(2).copy_(gathered.view(len(cameras), -1, self.channels).mT)
         return MemoryView(
-            latents=latents.view(*grid, self.channels).permute(0, 3, 1, 2).contiguous(),
+            latents=latents,
             mask=mask.view(grid),
             depth_m=winners.depth_m.view(grid),
             source=winners.point.view(grid),
-            offset=winners.offset.view(*grid, 2).permute(0, 3, 1, 2).contiguous(),
+            offset=winners.offset.view(2, *grid).transpose(0, 1).contiguous(),
             scale=winners.scale.view(grid),
         )
 

@@ -24,6 +24,7 @@ from mirage_engine.memory.cells import Lens
 from mirage_engine.memory.store import PointStore
 
 _SEAM = 0.1  # overlap of neighbouring surfels in sides, so that rounding leaves no cracks
+_LAST = 2**31 - 1  # a rank behind all others
 _TILT = 0.3  # relative depth that a surfel may gain or lose from its centre to a covered cell
 
 
@@ -33,7 +34,7 @@ class Winners:
 
     point: Tensor  # [t*h*w] int64 row, -1 empty
     depth_m: Tensor  # [t*h*w] 0 empty, +inf sky
-    offset: Tensor  # [t*h*w, 2] projection minus cell centre, in cells
+    offset: Tensor  # [2, t*h*w] projection minus cell centre, in cells
     scale: Tensor  # [t*h*w] log2 of the point's footprint in target cells
 
 
@@ -55,7 +56,8 @@ def sharp(store: PointStore, lens: Lens) -> Winners:
     hits = project(store["points"], lens.world_to_cell, lens.size)
     cell = flat_cells(hits, lens.size)
     best = nearest_per_cell(cell, hits.depth, _count(lens))
-    return _winners(store, lens, hits, best, hits.depth)
+    every = torch.arange(len(cell), device=cell.device)
+    return _winners(store, lens, hits, best, every, hits.depth)
 
 
 def glance(
@@ -87,13 +89,13 @@ def splat(
     depth = hits.depth.index_select(0, entry) * (1 + tilt.clamp(-_TILT, _TILT))
     cell = (hits.view.index_select(0, entry) * height + row) * width + column
     front = least_depth(cell, depth, _count(lens))
-    shown = (depth <= front.index_select(0, cell) * (1 + tolerance)).nonzero().squeeze(1)
-    entry, depth, cell = entry.index_select(0, shown), depth[shown], cell.index_select(0, shown)
-    x = hits.x.index_select(0, entry) - column[shown] - 0.5
-    y = hits.y.index_select(0, entry) - row[shown] - 0.5
+    shown = depth <= front.index_select(0, cell) * (1 + tolerance)
+    x = hits.x.index_select(0, entry) - column - 0.5
+    y = hits.y.index_select(0, entry) - row - 0.5
     extent = 2 * torch.maximum(axes.half(0), axes.half(1)).index_select(0, entry)
-    best = least_per_cell(cell, _rank(extent, x, y), _count(lens))
-    return _winners(store, lens, hits.at(entry), best, depth)
+    rank = torch.where(shown, _rank(extent, x, y), _LAST)
+    best = least_per_cell(cell, rank, _count(lens))
+    return _winners(store, lens, hits, best, entry, depth)
 
 
 def surfel_axes(store: PointStore, lens: Lens, hits: Projection) -> Axes:
@@ -175,20 +177,21 @@ def _rank(extent: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _winners(
-    store: PointStore, lens: Lens, hits: Projection, best: Tensor, depth: Tensor
+    store: PointStore, lens: Lens, hits: Projection, best: Tensor, entry: Tensor, depth: Tensor
 ) -> Winners:
-    """Looks up the winners `best` [t*h*w] of `hits`; `depth` [V] is theirs at the cell."""
+    """Looks up the winners `best` [t*h*w], positions in `entry` [M] (rows of `hits`)."""
     hit = (best >= 0).nonzero().squeeze(1)
-    at = hits.at(best.index_select(0, hit))
-    cells, device = len(best), best.device
+    best = best.index_select(0, hit)
+    at = hits.at(entry.index_select(0, best))
+    cells, device = _count(lens), best.device
     point = torch.full((cells,), -1, dtype=torch.int64, device=device)
     point[hit] = at.point
     depth_m = torch.zeros(cells, device=device)
-    depth_m[hit] = depth.index_select(0, best.index_select(0, hit))
+    depth_m[hit] = depth.index_select(0, best)
     height, width = lens.size
-    offset = torch.zeros(cells, 2, device=device)
-    offset[hit, 0] = at.x - (hit % width) - 0.5
-    offset[hit, 1] = at.y - (hit // width) % height - 0.5
+    offset = torch.zeros(2, cells, device=device)
+    offset[0, hit] = at.x - (hit % width) - 0.5
+    offset[1, hit] = at.y - (hit // width) % height - 0.5
     footprints = store["footprints"].index_select(0, at.point)
     target = torch.where(torch.isinf(at.depth), 1.0, at.depth) / lens.focal.index_select(0, at.view)
     scale = torch.zeros(cells, device=device)
