@@ -21,7 +21,8 @@ from mirage_engine.config import CONFIG_DIR, ConfigError, Preset, load_config
 from mirage_engine.segment import Segment
 
 if TYPE_CHECKING:
-    from mirage_engine.world import World, load_world
+    from mirage_engine.evaluation.report import tour_report
+    from mirage_engine.world import World, load_world, open_world
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,12 +36,19 @@ __all__ = [
     "interpolate",
     "load_config",
     "load_world",
+    "open_world",
     "pinhole",
     "pose",
     "pose_distance",
+    "tour_report",
 ]
 
-_LAZY = {"World": "mirage_engine.world", "load_world": "mirage_engine.world"}
+_LAZY = {
+    "World": "mirage_engine.world",
+    "load_world": "mirage_engine.world",
+    "open_world": "mirage_engine.world",
+    "tour_report": "mirage_engine.evaluation.report",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -34,6 +34,7 @@ def save_state(state: dict[str, Tensor], path: Path, header: dict[str, Any]) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     save_file(state, part, metadata={"mirage": json.dumps(header)})
+    part.chmod(0o644)  # safetensors writes for its owner alone
     part.replace(path)
 
 

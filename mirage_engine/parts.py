@@ -45,6 +45,7 @@ class CodecSpec:
     stride: int  # pixels per latent cell
     temporal_stride: int  # frames per latent frame after the first
     multiple: int  # picture height and width must be multiples of this
+    carries_depth: bool  # latents hold depth, on memory's scale
 
     def latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
         return size[0] // self.stride, size[1] // self.stride
@@ -114,6 +115,7 @@ class Codec(Protocol):
         depth_m: Tensor | None,  # [T, H, W]; for codecs that carry depth
     ) -> Tensor: ...  # [t, C, h, w] float32, normalised as the transformer sees them
     def decode(self, latents: Tensor) -> Decoded: ...
+    def colors(self, latents: Tensor) -> np.ndarray: ...  # [N, C] -> uint8 [N, 3], mean colour
     def at_depth(
         self,
         latents: Tensor,  # [..., C, h, w]

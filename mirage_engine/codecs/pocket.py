@@ -26,7 +26,13 @@ WIDTH, BLOCKS = 48, 3  # of the refining network
 class PocketCodec(nn.Module):
     """Pictures with depth to normalised latents [t, 11, h, w] and back."""
 
-    spec = CodecSpec(channels=PICTURE + DEPTH, stride=PATCH, temporal_stride=1, multiple=4 * PATCH)
+    spec = CodecSpec(
+        channels=PICTURE + DEPTH,
+        stride=PATCH,
+        temporal_stride=1,
+        multiple=4 * PATCH,
+        carries_depth=True,
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,11 +63,11 @@ class PocketCodec(nn.Module):
     def decode(self, latents: Tensor) -> Decoded:
         """Pictures, depth and keep from [t, 11, h, w]."""
         with torch.no_grad():
-            picture, log_depth, keep = self(latents.float())
+            picture, log_depth, keep = self(latents.float().to(self.latent_std.device))
         frames = (picture.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1)
         depth = log_depth[:, 0].exp()
         depth = torch.where(depth > SKY_FROM_M, torch.inf, depth)
-        return Decoded(frames.cpu().numpy(), depth, keep[:, 0] > 0)
+        return Decoded(frames.cpu().numpy(), depth.cpu(), (keep[:, 0] > 0).cpu())
 
     def forward(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(picture [t, 3, H, W] about 0..1, log depth [t, 1, H, W], keep logit [t, 1, H, W])."""
@@ -73,6 +79,12 @@ class PocketCodec(nn.Module):
         channels = linear.shape[1]
         pixels = F.pixel_shuffle(linear + refined[:, :channels], PATCH)
         return pixels[:, :3], pixels[:, 3:4], F.pixel_shuffle(refined[:, channels:], PATCH)
+
+    def colors(self, latents: Tensor) -> np.ndarray:  # [N, 11] -> uint8 [N, 3]
+        """Mean colour of each cell, by the basis alone."""
+        raw = latents[:, :PICTURE].to(self.latent_std.device) * self.latent_std[:PICTURE]
+        pixels = (raw @ self.picture_basis + self.picture_mean).unflatten(1, (3, -1))
+        return (pixels.mean(-1).clamp(0, 1) * 255).round().byte().cpu().numpy()
 
     def cell_depth(self, latents: Tensor) -> Tensor:
         """[..., h, w] mean log depth of each cell of [..., 11, h, w], by the basis alone."""

@@ -41,11 +41,11 @@ def make_sample(
     """A random window of the clip with a random memory of the rest."""
     order = np.arange(len(clip.cameras))
     if rng.random() < 0.4:
-        order = order[::-1]
+        order = order[::-1].copy()
     begin = int(rng.integers(0, len(order) - recipe.frames + 1))
     stride = 2 if rng.random() < 0.25 and begin + 2 * recipe.frames <= len(order) else 1
     window = order[begin : begin + stride * recipe.frames : stride]
-    sources = choose_sources(order, begin, window, rng)
+    sources = np.ascontiguousarray(choose_sources(order, begin, window, rng))
     clean = clip.latents[torch.from_numpy(window.copy())].float()
     cameras = [clip.cameras[i] for i in window]
     view = remember(clip, sources, cameras, codec, recipe, rng)

@@ -1,0 +1,84 @@
+"""Planner: which frames a segment is made of. Knows counts and poses; nothing of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mirage_engine.camera import Camera, pose_distance
+from mirage_engine.config import PlannerConfig
+from mirage_engine.parts import CodecSpec
+
+DEGREES_PER_METRE = 30.0  # how much turning counts as much as one metre of walking
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """A generated latent frame: where it is kept and where it was seen from."""
+
+    segment: int
+    frame: int  # latent frame within the segment
+    camera: Camera
+
+
+def new_frames(config: PlannerConfig, spec: CodecSpec) -> int:
+    """Pictures that a full segment adds: every frame but the clean first one."""
+    return (config.frames - 1) // spec.temporal_stride * spec.temporal_stride
+
+
+def latent_cameras(path: Sequence[Camera], spec: CodecSpec) -> list[Camera]:
+    """The camera of each new latent frame: that of the last picture in its group."""
+    return list(path[spec.temporal_stride - 1 :: spec.temporal_stride])
+
+
+def check_path(path: Sequence[Camera], config: PlannerConfig, spec: CodecSpec) -> None:
+    """Raises ValueError for a path that one segment cannot be."""
+    most, group = new_frames(config, spec), spec.temporal_stride
+    if not 1 <= len(path) <= most:
+        raise ValueError(f"a segment takes 1 to {most} new cameras, got {len(path)}")
+    if len(path) % group:
+        raise ValueError(f"new cameras come in groups of {group}, got {len(path)}")
+    if len({camera.size for camera in path}) > 1:
+        raise ValueError("all cameras of a path must have the same picture size")
+
+
+def split_path(path: Sequence[Camera], most: int) -> list[list[Camera]]:
+    """Cuts a long path into segments of at most `most` new cameras each."""
+    return [list(path[i : i + most]) for i in range(0, len(path), most)]
+
+
+def nearest_keyframe(keyframes: Sequence[Keyframe], camera: Camera) -> Keyframe:
+    """The generated frame that looks most like `camera` will: it starts the segment.
+
+    Of equally near ones the newest wins, so that a walk continues from where it is.
+    """
+
+    def cost(keyframe: Keyframe) -> float:
+        metres, degrees = pose_distance(keyframe.camera.c2w, camera.c2w)
+        return metres + degrees / DEGREES_PER_METRE
+
+    costs = np.array([cost(k) for k in keyframes])
+    return keyframes[int(np.flatnonzero(costs <= costs.min() + 1e-6)[-1])]
+
+
+def iteration_plan(frames: int, per_segment: int = 33) -> list[tuple[int, int, int]]:
+    """(start, end, model frames) of each segment of the official code for a whole trajectory.
+
+    `frames` must be 4k + 1; later segments repeat one frame, so that they too have 4k + 1.
+
+    Raises:
+        ValueError: `frames` is not 4k + 1 or not positive.
+    """
+    if frames < 1 or (frames - 1) % 4:
+        below = max(1, frames - (frames - 1) % 4)
+        raise ValueError(f"frames must be 4k + 1, got {frames}; {below} would do")
+    if frames <= per_segment:
+        return [(0, frames, frames)]
+    plan, start = [(0, per_segment, per_segment)], per_segment
+    while start < frames:
+        count = min(per_segment - 1, frames - start)
+        plan.append((start, start + count, count + 1))
+        start += count
+    return plan

@@ -1,0 +1,387 @@
+"""World: the loop. A path of cameras goes in, a Segment comes out, memory grows.
+
+    memory.read -> generator -> codec.decode -> depth -> static filter -> memory.write
+
+Baselines are other memories. Knows nothing of windows, files on disk or processes; `load_world`
+is where presets meet classes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mirage_engine import world_file
+from mirage_engine.camera import Camera, pinhole
+from mirage_engine.codecs.pocket import PocketCodec, load_codec
+from mirage_engine.config import ConfigError, Preset
+from mirage_engine.depth import CodecDepth, room_prior
+from mirage_engine.generator.generator import WanGenerator
+from mirage_engine.generator.transformer import load_transformer
+from mirage_engine.geometry import fit_depth
+from mirage_engine.memory import LatentMemory, NoMemory
+from mirage_engine.parts import (
+    Codec,
+    Context,
+    Decoded,
+    DepthEstimator,
+    Generated,
+    Generator,
+    Memory,
+    MemoryView,
+    OnStep,
+    StaticFilter,
+)
+from mirage_engine.planner import (
+    Keyframe,
+    check_path,
+    latent_cameras,
+    nearest_keyframe,
+    new_frames,
+)
+from mirage_engine.rooms import Scene
+from mirage_engine.segment import Segment
+from mirage_engine.static_filter import CodecFilter, KeepAll
+
+OnStage = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a world is made of."""
+
+    memory: Memory
+    generator: Generator | None  # None: the raw read-out is decoded as it is
+    codec: Codec
+    depth: DepthEstimator
+    static_filter: StaticFilter
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the world keeps of a segment: enough to show it again and to go on from it."""
+
+    latents: Tensor  # [t, C, h, w] float16, the new frames only
+    cameras: tuple[Camera, ...]  # one per picture
+    coverage: float
+    points_added: int
+    points: int
+    nbytes: int
+    residual: float  # of the depth alignment, relative
+    seconds: dict[str, float]
+
+
+@dataclass
+class Stopwatch:
+    """Seconds per stage of one segment; what the report and the HUD show."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    _mark: float = field(default_factory=time.perf_counter)
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._mark
+        self._mark = now
+
+    def total(self) -> dict[str, float]:
+        return {**self.seconds, "total": sum(self.seconds.values())}
+
+
+class World:
+    """A generated place. Begin it once, then advance along paths; undo, save and look again."""
+
+    def __init__(self, preset: Preset, seed: int, parts: Parts) -> None:
+        self.preset, self.seed, self.parts = preset, seed, parts
+        self.entries: list[Entry] = []
+        self.scene: int | None = None  # where ground truth exists
+        self.size = (preset.lens.height, preset.lens.width)
+        self.grid = parts.codec.spec.latent_size(self.size)
+        #: The start camera: the world is its frame.
+        self.camera = Camera(np.eye(4), pinhole(self.size, preset.lens.hfov_deg), self.size)
+
+    @property
+    def segments(self) -> int:
+        """How many there are; segment 0 is the start image."""
+        return len(self.entries)
+
+    @property
+    def new_frames(self) -> int:
+        """Cameras that a full segment takes."""
+        return new_frames(self.preset.planner, self.parts.codec.spec)
+
+    def begin_scene(self, number: int) -> Segment:
+        """Starts in a procedural scene, whose depth is exact. Raises ConfigError."""
+        if not 0 <= number < 1_000_000:
+            raise ConfigError(f"--scene must be 0 to 999999, got {number}")
+        view = Scene(number).render([self.camera])
+        self.scene = number
+        return self._begin(view.frames.numpy(), view.depth_m)
+
+    def begin_image(self, image: np.ndarray) -> Segment:
+        """Starts from a picture uint8 [H, W, 3] of the preset's size; depth is a plain room's."""
+        if image.shape != (*self.size, 3) or image.dtype != np.uint8:
+            raise ValueError(f"image must be uint8 {(*self.size, 3)}, got {image.shape}")
+        self.scene = None
+        return self._begin(image[None], room_prior(self.camera)[None])
+
+    def begin_prompt(self, text: str) -> Segment:
+        """Starts from words. Raises ConfigError where the preset has no text model."""
+        raise ConfigError(
+            f"--prompt '{text[:40]}': the preset '{self.preset.name}' has no text model; "
+            "start from --scene or --image"
+        )
+
+    def advance(self, path: Sequence[Camera], on_step: OnStep | None = None) -> Segment:
+        """Generates what `path` sees, and remembers the parts that stand still.
+
+        Args:
+            path: 1 to `new_frames` cameras, the pictures to make.
+            on_step: asked between denoising steps; False gives the segment up.
+
+        Raises:
+            Cancelled: `on_step` said no; nothing has changed.
+            ValueError: a path that one segment cannot be, or a world that has not begun.
+        """
+        if not self.entries:
+            raise ValueError("the world has not begun: call begin_scene or begin_image first")
+        codec, watch = self.parts.codec, Stopwatch()
+        check_path(path, self.preset.planner, codec.spec)
+        anchor = nearest_keyframe(self._keyframes(), path[0])
+        cameras = [anchor.camera, *latent_cameras(path, codec.spec)]
+        view = self._read(cameras)
+        coverage = float(view.mask[1:].float().mean())
+        watch.lap("read")
+        made = self._generate(view, cameras, anchor, on_step or (lambda *_: True))
+        latents = made.latents[1:].half()
+        watch.lap("denoise")
+        decoded = codec.decode(latents.float())
+        watch.lap("decode")
+        depth, residual = self._depth(decoded, view, path)
+        watch.lap("depth")
+        keep = self._keep(decoded, depth, made)
+        watch.lap("filter")
+        added = self._write(latents, depth, path, keep)
+        watch.lap("write")
+        entry = Entry(
+            latents,
+            tuple(path),
+            coverage,
+            added,
+            len(self.parts.memory),
+            self.parts.memory.nbytes,
+            residual,
+            watch.total(),
+        )
+        self.entries.append(entry)
+        return self._segment(len(self.entries) - 1, decoded, depth, keep)
+
+    def coverage(self, camera: Camera) -> float:
+        """Share of the view that memory knows, 0 to 1."""
+        return self.parts.memory.coverage(camera, self.grid)
+
+    def undo(self) -> bool:
+        """Takes the last segment back, memory included; the start image stays."""
+        if len(self.entries) < 2:
+            return False
+        self.entries.pop()
+        self.parts.memory.undo(len(self.entries))
+        return True
+
+    def segment(self, index: int) -> Segment:
+        """A past segment, decoded again from its latents."""
+        entry = self.entries[index]
+        decoded = self.parts.codec.decode(entry.latents.float())
+        depth = self.parts.depth(decoded, entry.cameras)
+        keep = self.parts.static_filter(decoded, depth)
+        return self._segment(index, decoded, depth, keep)
+
+    @property
+    def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(points_world [N, 4], colors uint8 [N, 3], footprints_m [N], born [N]) of memory."""
+        cloud = self.parts.memory.cloud()
+        colors = self.parts.codec.colors(torch.from_numpy(cloud["latents"]))
+        return cloud["points_world"], colors, cloud["footprints_m"], cloud["born"]
+
+    def save(self, path: Path | str) -> None:
+        """Writes a world folder; see `world_file`."""
+        header = {"seed": self.seed, "scene": self.scene, "preset": self.preset}
+        world_file.save(Path(path), header, self.entries, self.parts.memory, self.segment)
+
+    def restore(self, path: Path | str) -> None:
+        """Becomes the saved world. Raises ConfigError, naming the part that is damaged."""
+        saved = world_file.load(Path(path), self.parts.memory, self.parts.codec.spec.channels)
+        self.seed, self.scene = saved.header["seed"], saved.header["scene"]
+        self.entries = [Entry(**fields) for fields in saved.entries]
+
+    def _begin(self, frames: np.ndarray, depth_m: Tensor) -> Segment:
+        codec, watch = self.parts.codec, Stopwatch()
+        self.entries.clear()
+        self.parts.memory.undo(0)
+        latents = codec.encode(frames, depth_m).half()
+        watch.lap("decode")
+        added = self._write(latents, depth_m, [self.camera], depth_m > 0)
+        watch.lap("write")
+        memory = self.parts.memory
+        self.entries.append(
+            Entry(
+                latents, (self.camera,), 0.0, added, len(memory), memory.nbytes, 0.0, watch.total()
+            )
+        )
+        return self._segment(0, Decoded(frames), depth_m, depth_m > 0)
+
+    def _keyframes(self) -> list[Keyframe]:
+        spec, found = self.parts.codec.spec, []
+        for i, entry in enumerate(self.entries):
+            cameras = entry.cameras if i == 0 else latent_cameras(entry.cameras, spec)
+            found += [Keyframe(i, j, camera) for j, camera in enumerate(cameras)]
+        return found
+
+    def _read(self, cameras: Sequence[Camera]) -> MemoryView:
+        view = self.parts.memory.read(cameras, self.grid)
+        return replace(view, latents=self.parts.codec.at_depth(view.latents, view.depth_m))
+
+    def _generate(
+        self, view: MemoryView, cameras: list[Camera], anchor: Keyframe, on_step: OnStep
+    ) -> Generated:
+        first = self.entries[anchor.segment].latents[anchor.frame].float()
+        if self.parts.generator is None:
+            return Generated(view.latents)
+        blank = first.new_zeros((0, *first.shape))
+        start = self.entries[0].latents[0].float()
+        context = Context(view, cameras, first, blank, None, blank, start)
+        # Seeded by place in the walk, so that the same walk gives the same world.
+        chance = torch.Generator().manual_seed((self.seed * 1_000_003 + self.segments) % 2**63)
+        noise = torch.randn((len(cameras), *first.shape), generator=chance)
+        return self.parts.generator(context, noise, on_step)
+
+    def _depth(
+        self, decoded: Decoded, view: MemoryView, path: Sequence[Camera]
+    ) -> tuple[Tensor, float]:
+        """Depth of the new pictures on memory's scale, and the residual of the fit."""
+        depth = self.parts.depth(decoded, path)
+        if self.parts.generator is None:
+            return depth, 0.0
+        spec = self.parts.codec.spec
+        last = depth[spec.temporal_stride - 1 :: spec.temporal_stride]
+        half = spec.stride // 2
+        cells = last[:, half :: spec.stride, half :: spec.stride]
+        fit = fit_depth(cells, view.depth_m[1:], view.mask[1:])
+        # Depth that was generated beside memory's is on its scale already: measured, not moved.
+        return (depth if spec.carries_depth else fit.apply(depth)), fit.residual
+
+    def _keep(self, decoded: Decoded, depth_m: Tensor, made: Generated) -> Tensor:
+        keep = self.parts.static_filter(decoded, depth_m)
+        if made.sure is None or self.preset.generator.sure <= 0:
+            return keep
+        sure = F.interpolate(made.sure[1:, None], keep.shape[-2:])[:, 0]
+        return keep & (sure >= self.preset.generator.sure)
+
+    def _write(self, latents: Tensor, depth_m: Tensor, path: Sequence[Camera], keep: Tensor) -> int:
+        if self.preset.memory.kind == "copy" and self.entries:
+            return 0  # a copy of memory has nothing to tell memory
+        group = self.parts.codec.spec.temporal_stride
+        pick = slice(0 if len(latents) == len(path) else group - 1, None, group)
+        cameras = list(path)[pick]
+        return self.parts.memory.write(
+            latents.float(), depth_m[pick], cameras, keep[pick], len(self.entries)
+        )
+
+    def _segment(self, index: int, decoded: Decoded, depth_m: Tensor, keep: Tensor) -> Segment:
+        entry, cloud = self.entries[index], self.parts.memory.cloud(index)
+        mine = cloud["born"] == index
+        return Segment(
+            index=index,
+            frames=decoded.frames,
+            depth_m=depth_m.cpu().numpy(),
+            keep=keep.cpu().numpy(),
+            cameras=entry.cameras,
+            coverage=entry.coverage,
+            points_world=cloud["points_world"][mine],
+            colors=self.parts.codec.colors(torch.from_numpy(cloud["latents"][mine])),
+            footprints_m=cloud["footprints_m"][mine],
+            points_added=entry.points_added,
+            points=entry.points,
+            nbytes=entry.nbytes,
+            seconds=dict(entry.seconds),
+        )
+
+
+def load_world(
+    preset: Preset,
+    seed: int = 0,
+    device: str = "auto",
+    on_stage: OnStage | None = None,
+    threads: int | None = None,
+) -> World:
+    """Builds the world that a preset describes; begin it before walking.
+
+    Args:
+        device: auto, cpu, cuda or cuda:N.
+        on_stage: told, in a few words, what is being loaded.
+        threads: CPU threads for the model; None leaves torch's own choice.
+
+    Raises:
+        ConfigError: a device that is not there, weights that cannot be read, or a part that
+            this preset asks for and the engine does not have.
+    """
+    tell = on_stage or (lambda _: None)
+    if threads is not None:
+        torch.set_num_threads(max(1, threads))
+    place = _device(device)
+    if preset.codec.kind != "pocket":
+        raise ConfigError(f"preset '{preset.name}': codec kind '{preset.codec.kind}' is not built")
+    tell("loading the codec")
+    codec: PocketCodec = load_codec(preset.codec.weights).to(place)
+    generator = None
+    if preset.memory.kind != "copy":
+        tell("loading the generator")
+        transformer = load_transformer(preset.generator.weights).to(place)
+        generator = WanGenerator(transformer, preset.generator)
+    memory = _memory(preset, codec.spec.channels)
+    keep = KeepAll() if preset.static_filter == "none" else CodecFilter()
+    return World(preset, seed, Parts(memory, generator, codec, CodecDepth(), keep))
+
+
+def open_world(
+    path: Path | str,
+    device: str = "auto",
+    on_stage: OnStage | None = None,
+    threads: int | None = None,
+) -> World:
+    """A saved world, ready to go on. Raises ConfigError, naming the part that is damaged."""
+    header = world_file.read_header(Path(path))
+    world = load_world(header["preset"], header["seed"], device, on_stage, threads)
+    world.restore(path)
+    return world
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise ConfigError(f"--device {wanted}: must be auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise ConfigError(f"--device {wanted}: this machine has {count} CUDA devices; try cpu")
+    elif device.type != "cpu":
+        raise ConfigError(f"--device {wanted}: must be auto, cpu, cuda or cuda:N")
+    return device
+
+
+def _memory(preset: Preset, channels: int) -> Memory:
+    kind = preset.memory.kind
+    if kind == "none":
+        return NoMemory(channels)
+    if kind == "rgb":
+        raise ConfigError("--memory rgb: this version has no RGB baseline; try latent, none, copy")
+    return LatentMemory(channels, preset.memory)

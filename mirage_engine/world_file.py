@@ -1,0 +1,161 @@
+"""World files: a folder NAME.mirage that a world is saved to after every segment, and read from.
+
+    world.json                  versions, preset, seed, poses and numbers of each segment
+    memory.safetensors          the points
+    latents/NNNNNN-CRC.safetensors   what each segment was decoded from
+    start.png thumbnail.png     first and last picture
+
+Every file is written whole under a temporary name and renamed; `world.json` comes last and is the
+commit. Latents are named by content, so that saving again writes only what is new.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from mirage_engine.camera import Camera
+from mirage_engine.checkpoints import load_state, save_state
+from mirage_engine.config import ConfigError, Preset, from_dict
+from mirage_engine.parts import Memory
+from mirage_engine.segment import Segment
+
+FORMAT = 1
+NUMBERS = ("coverage", "points_added", "points", "nbytes", "residual", "seconds")
+
+
+class Entry(Protocol):
+    """The fields of a world's entry that are saved."""
+
+    @property
+    def latents(self) -> Tensor: ...
+    @property
+    def cameras(self) -> tuple[Camera, ...]: ...
+
+
+@dataclass(frozen=True)
+class Saved:
+    header: dict[str, Any]  # seed, scene, preset
+    entries: list[dict[str, Any]]  # arguments of World's entries
+
+
+def save(
+    path: Path,
+    header: dict[str, Any],  # seed, scene, preset
+    entries: Sequence[Entry],
+    memory: Memory,
+    show: Callable[[int], Segment],  # segment index -> its pictures
+) -> None:
+    """Raises ConfigError when the folder cannot be written."""
+    try:
+        (path / "latents").mkdir(parents=True, exist_ok=True)
+        names = [_save_latents(path, i, entry.latents) for i, entry in enumerate(entries)]
+        memory.save(path / "memory.safetensors")
+        _save_pictures(path, len(entries), show)
+        data = {
+            "format": FORMAT,
+            **header,
+            "preset": dataclasses.asdict(header["preset"]),
+            "segments": [_to_json(entry, name) for entry, name in zip(entries, names, strict=True)],
+        }
+        _write(path / "world.json", json.dumps(data).encode())
+        for stale in set((path / "latents").glob("*.safetensors")) - {path / n for n in names}:
+            stale.unlink()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error})") from None
+
+
+def load(path: Path, memory: Memory, channels: int) -> Saved:
+    """Reads a world into `memory` and returns the rest. Raises ConfigError, naming the part."""
+    data = read_header(path)
+    entries = []
+    for i, item in enumerate(data["segments"]):
+        try:
+            cameras = tuple(
+                Camera(np.array(p), np.array(item["intrinsics"]), tuple(item["size"]))
+                for p in item["c2w"]
+            )
+            numbers = {key: item[key] for key in NUMBERS}
+            latents = load_state(path / item["latents"])[0]["latents"]
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, ConfigError):
+                raise
+            raise ConfigError(f"{path}/world.json: segment {i} is damaged ({error})") from None
+        if latents.ndim != 4 or latents.shape[1] != channels:
+            raise ConfigError(f"{path / item['latents']}: has shape {tuple(latents.shape)}")
+        entries.append({"latents": latents, "cameras": cameras, **numbers})
+    memory.load(path / "memory.safetensors")
+    # A save that was cut short left memory one segment ahead or behind: use what both know.
+    while entries:
+        memory.undo(len(entries))
+        if len(memory) == entries[-1]["points"]:
+            break
+        entries.pop()
+    if not entries:
+        raise ConfigError(f"{path}/memory.safetensors: does not belong to world.json beside it")
+    return Saved({key: data[key] for key in ("seed", "scene", "preset")}, entries)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """world.json, with `preset` as a Preset. Raises ConfigError."""
+    file = path / "world.json"
+    try:
+        data = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: not a world folder (no world.json in it)") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error})") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ConfigError(f"{file}: not a world of format {FORMAT}")
+    missing = {"seed", "scene", "preset", "segments"} - data.keys()
+    if missing or not isinstance(data["segments"], list) or not data["segments"]:
+        raise ConfigError(f"{file}: damaged, without {', '.join(sorted(missing)) or 'segments'}")
+    data["preset"] = from_dict(data["preset"], Preset, f"{file}: preset")
+    return data
+
+
+def _save_latents(path: Path, index: int, latents: Tensor) -> str:
+    crc = zlib.crc32(latents.contiguous().numpy().tobytes())
+    name = f"latents/{index:06d}-{crc:08x}.safetensors"
+    if not (path / name).exists():
+        save_state({"latents": latents.contiguous()}, path / name, {"segment": index})
+    return name
+
+
+def _save_pictures(path: Path, count: int, show: Callable[[int], Segment]) -> None:
+    for name, index in (("start.png", 0), ("thumbnail.png", count - 1)):
+        if name == "start.png" and (path / name).exists():
+            continue
+        part = path / (name + ".part")
+        Image.fromarray(show(index).frames[-1]).save(part, "PNG")
+        part.replace(path / name)
+
+
+def _to_json(entry: Any, name: str) -> dict[str, Any]:
+    camera = entry.cameras[0]
+    return {
+        "latents": name,
+        "c2w": [c.c2w.tolist() for c in entry.cameras],
+        "intrinsics": camera.intrinsics.tolist(),
+        "size": list(camera.size),
+        **{key: getattr(entry, key) for key in NUMBERS},
+    }
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
