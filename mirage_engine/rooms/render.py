@@ -10,6 +10,7 @@ from mirage_engine.rooms.raycast import FAR_M, NEAR_M, Geometry, Views
 from mirage_engine.rooms.shade import Paint, Surface, shade, sky_color
 
 # A rotated grid: four samples that never share a row or a column.
+_AROUND = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))
 _VISIBLE = 0.02  # difference of colour below which an edge needs no smoothing
 _OFFSETS = ((-0.125, -0.375), (0.375, -0.125), (-0.375, 0.125), (0.125, 0.375))
 
@@ -148,8 +149,6 @@ def _spread(
 
 def smooth_edges(
     geometry: Geometry,
-    faces: Tensor,
-    paint: Paint,
     views: Views,
     solid: Tensor,  # [T, H, W]
     face: Tensor,  # [T, H, W]
@@ -157,24 +156,28 @@ def smooth_edges(
 ) -> None:
     """Averages four samples wherever a neighbour shows another face.
 
-    The samples test only what the pixel and its neighbours hit, which nearly always holds the
-    truth and keeps the cost proportional to the edges.
+    A sample takes its colour from the pixel itself or from the neighbour whose face it hits:
+    colours change slowly within a face, so that only the coverage needs to be found anew.
     """
-    t, i, j = torch.nonzero(_edges(solid * 8 + face, color), as_tuple=True)
+    key = solid * 8 + face
+    t, i, j = torch.nonzero(_edges(key, color), as_tuple=True)
     if len(t) == 0:
         return
     height, width = views.size
-    around = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)]
-    candidates = torch.stack(
-        [solid[t, (i + a).clamp(0, height - 1), (j + b).clamp(0, width - 1)] for a, b in around]
-    )  # [5, E]
+    places = [
+        (t * height + (i + a).clamp(0, height - 1)) * width + (j + b).clamp(0, width - 1)
+        for a, b in _AROUND
+    ]
+    candidates = torch.stack([key.view(-1).index_select(0, p) for p in places])  # [5, E]
+    colors = torch.stack([color.view(-1, 3).index_select(0, p) for p in places])  # [5, E, 3]
     offsets = torch.tensor(_OFFSETS, device=solid.device)
     x = (j + 0.5 + offsets[:, :1]).reshape(-1)  # [4 E]
     y = (i + 0.5 + offsets[:, 1:]).reshape(-1)
     frame = t.repeat(len(_OFFSETS))
     rays = views.rays(x, y, frame)
-    hit = _first_of(geometry, views, frame, rays, candidates.repeat(1, len(_OFFSETS)))
-    samples, _, _ = paint_samples(geometry, faces, paint, views, frame, rays, hit)
+    choice = _first_of(geometry, views, frame, rays, candidates.repeat(1, len(_OFFSETS)))
+    own = torch.arange(len(t), device=solid.device).repeat(len(_OFFSETS))
+    samples = colors.view(-1, 3).index_select(0, choice * len(t) + own)
     color[t, i, j] = samples.view(len(_OFFSETS), -1, 3).mean(0)
 
 
@@ -197,40 +200,41 @@ def _first_of(
     views: Views,
     frame: Tensor,  # [N]
     rays: tuple[Tensor, Tensor, Tensor],
-    candidates: Tensor,  # [K, N], -1 for sky
+    candidates: Tensor,  # [K, N] solid * 8 + face, negative for sky
 ) -> Tensor:
-    """[N] the candidate that each ray hits first; where none, sky if one is sky, else the first."""
+    """[N] number of the candidate that each ray hits first; where none, sky's, else 0."""
     eye = views.origin.index_select(0, frame)
-    inverse = [_reciprocal(r) for r in rays]
     best = torch.full_like(rays[0], FAR_M)
-    found = torch.where((candidates < 0).any(0), -1, candidates[0])
-    for number, solid in enumerate(candidates):
-        fresh = solid >= 0
+    found = (candidates < 0).int().argmax(0)
+    for number, key in enumerate(candidates):
+        fresh = key >= 0
         for earlier in candidates[:number]:
-            fresh &= solid != earlier
+            fresh &= key != earlier
         rows = torch.nonzero(fresh)[:, 0]
-        what = solid.index_select(0, rows)
-        at = eye.index_select(0, rows)
-        bounds = geometry.bounds.index_select(0, what)
-        depth, _ = _slab(bounds, at, [r.index_select(0, rows) for r in inverse])
-        _round_depths(geometry, bounds, at, what, [r.index_select(0, rows) for r in rays], depth)
+        key, at = key.index_select(0, rows), eye.index_select(0, rows)
+        part = (rays[0][rows], rays[1][rows], rays[2][rows])
+        depth, face = _entry(geometry, at, part, key >> 3)
+        # Another face of the same solid lies at the same depth: the right face wins.
+        depth = torch.where(face == key & 7, depth, depth * 1.0001)
         nearer = torch.nonzero(depth < best.index_select(0, rows))[:, 0]
         rows = rows.index_select(0, nearer)
         best[rows] = depth.index_select(0, nearer)
-        found[rows] = what.index_select(0, nearer)
+        found[rows] = number
     return found
 
 
-def _round_depths(
-    geometry: Geometry,
-    bounds: Tensor,
-    eye: Tensor,
-    solid: Tensor,
-    rays: list[Tensor],
-    depth: Tensor,  # [N], corrected in place where the solid is round
-) -> None:
+def _entry(
+    geometry: Geometry, eye: Tensor, rays: tuple[Tensor, Tensor, Tensor], solid: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Depth [N] and face [N] where each ray enters its solid; FAR_M and any face for a miss."""
+    bounds = geometry.bounds.index_select(0, solid)
+    depth, axis = _slab(bounds, eye, [_reciprocal(r) for r in rays])
+    along = torch.where(axis == 0, rays[0], torch.where(axis == 1, rays[1], rays[2]))
+    face = 2 * axis + (along < 0).long()
     shape = geometry.shape.index_select(0, solid)
     curved = torch.nonzero((shape != BOX) & (depth < FAR_M))[:, 0]
     if len(curved):
         part = tuple(r.index_select(0, curved) for r in rays)
-        depth[curved] = _round_hits(bounds[curved], eye[curved], part, shape[curved] == BALL)[0]
+        ball = shape.index_select(0, curved) == BALL
+        depth[curved], face[curved], _ = _round_hits(bounds[curved], eye[curved], part, ball)
+    return depth, face

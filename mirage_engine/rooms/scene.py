@@ -127,7 +127,7 @@ class Scene:
             geometry, faces, paint, views, frame, rays, solid.view(-1)
         )
         color = color.view(count, height, width, 3)
-        smooth_edges(geometry, faces, paint, views, solid, face.view_as(solid), color)
+        smooth_edges(geometry, views, solid, face.view_as(solid), color)
         frames = (color * 255 + 0.5).to(torch.uint8)
         sky = solid < 0
         depth = depth.view_as(solid).masked_fill(sky, torch.inf)
@@ -144,7 +144,7 @@ class Scene:
         """[...] bool: whether `camera` sees each point. Points that are not finite are not seen."""
         points = np.asarray(points_world, np.float64)
         depth = self.depth(camera, time_s, device).cpu().numpy()
-        finite = np.isfinite(points).all(-1)
+        finite = np.asarray(np.isfinite(points).all(-1))
         points = np.where(finite[..., None], points, 0.0)
         local = points @ camera.w2c[:3, :3].T + camera.w2c[:3, 3]
         z = local[..., 2]

@@ -100,7 +100,8 @@ def shade(paint: Paint, s: Surface) -> Tensor:
         color = torch.lerp(get(f"base_{name}"), get(f"second_{name}"), second) * tone
         color = torch.lerp(color, torch.full_like(color, (0.955, 0.945, 0.925)[k]), board)
         warm = (0.03, 0.0, -0.03)[k]
-        color = color * light * (1 + warm * tint) + add * (1.0, 0.86, 0.62)[k] * color
+        shadow = 1 - (1 - light) * (0.88, 1.0, 1.08)[k]  # shadows stay warm, never grey
+        color = color * shadow * (1 + warm * tint) + add * (1.0, 0.86, 0.62)[k] * color
         channels.append(torch.lerp(color, paint.sky[0, k].expand_as(color), haze))
     return torch.stack(channels, -1).clamp_(0, 1)
 
