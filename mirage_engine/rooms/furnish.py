@@ -120,15 +120,15 @@ def _rug(maker: Maker, floor: _Floor) -> None:
     tone = (p.tint, mix(p.fabric, p.wall, 0.3), mix(p.accent, p.wall, 0.35))[rng.integers(3)]
     if rng.random() < 0.2:
         radius = min(hx, hz)
-        maker.solids.round((cx, cz), radius, (0, 0.012), Material(tone, shell=1))
+        maker.solids.round((cx, cz), radius, (0, 0.005), Material(tone, shell=1))
         return
     pale = mix(tone, p.trim, 0.45)
     inner = Material(pale, tone, stripe=0.4, stripe_mix=float(rng.choice([0.0, 0.5])),
                      swap=float(rng.integers(2)), shell=1)  # fmt: skip
-    maker.solids.add((cx - hx, cx + hx), (cz - hz, cz + hz), (0, 0.012), Material(tone, shell=1))
+    maker.solids.add((cx - hx, cx + hx), (cz - hz, cz + hz), (0, 0.005), Material(tone, shell=1))
     hx, hz = hx - 0.14, hz - 0.14
     if min(hx, hz) > 0.2:
-        maker.solids.add((cx - hx, cx + hx), (cz - hz, cz + hz), (0, 0.018), inner)
+        maker.solids.add((cx - hx, cx + hx), (cz - hz, cz + hz), (0, 0.009), inner)
 
 
 def _pictures(maker: Maker, floor: _Floor) -> None:

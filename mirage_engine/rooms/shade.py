@@ -177,7 +177,7 @@ def _light(
     house = house * (1 - wall * (0.13 * near_floor + 0.10 * near_ceiling))
     low = torch.exp(-height.clamp(min=0) / 0.35)
     house = house * (1 - 0.42 * baked[FURNITURE] * low)
-    loose = 1 - 0.14 * near_floor - 0.12 * (up < -0.5)
+    loose = 1 - 0.14 * near_floor - 0.12 * (-up).clamp(min=0)
     light = light * torch.where(shell, house, loose)
     floor = (up > 0.7) & (height < 1.0)
     open_air = (1 - indoor) * 0.05 * (1 + facing)

@@ -92,7 +92,7 @@ def test_looking_straight_down_sees_the_floor_at_eye_height(seed: int) -> None:
     down = camera(pose((0, 0, 0), 0.0, -90.0), (3, 3))
     depth = float(scene(seed).render([down]).depth_m[0, 1, 1])
     # Bare floor, or a rug of one or two layers.
-    assert min(abs(depth - floor) for floor in (1.5, 1.488, 1.482)) < 1e-4
+    assert min(abs(depth - floor) for floor in (1.5, 1.495, 1.491)) < 1e-4
 
 
 @pytest.mark.parametrize("seed", SEEDS)
