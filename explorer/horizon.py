@@ -125,9 +125,9 @@ class Horizon:
             return None
         return self._path_to(steps[unknown:], new_frames)
 
-    def ask_for(self, camera: Camera, new_frames: int) -> list[Camera]:
-        """The cameras that lead to this view, known or not."""
-        return self._path_to([camera], new_frames)
+    def ask_for(self, path: Sequence[Camera], new_frames: int) -> list[Camera]:
+        """The cameras that lead along this path, known or not."""
+        return self._path_to(walked(path, self.spacing), new_frames)
 
     def _path_to(self, steps: list[Camera], new_frames: int) -> list[Camera]:
         anchor = self._anchor(steps[0])

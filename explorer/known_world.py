@@ -25,7 +25,7 @@ class Cloud:
     points_world: np.ndarray  # [N, 4] float32; w 0 is sky
     colors: np.ndarray  # [N, 3] uint8
     footprints_m: np.ndarray  # [N] float32
-    born: np.ndarray  # [N] int32, segment
+    born: np.ndarray  # [N] int32, segment, rising
 
 
 class KnownWorld:
@@ -90,8 +90,9 @@ class KnownWorld:
         self.obstacles.see(self.horizon.points_world)
         self.cloud_number += 1
         self._cloud_segments = event.segments
-        born = event.born.astype(np.int32)
-        self.new_points = [Cloud(event.points_world, event.colors, event.footprints_m, born)]
+        order = np.argsort(event.born, kind="stable")
+        facts = (event.points_world, event.colors, event.footprints_m, event.born.astype(np.int32))
+        self.new_points = [Cloud(*(fact[order] for fact in facts))]
         if self.newest is not None and self.newest.index >= event.segments:
             self.newest = None
 

@@ -77,7 +77,7 @@ def test_a_pause_asks_for_nothing_but_a_single_segment(desk):
     desk.asker.paused = True
     desk.asker.think(desk.turned(90), 4, 0.0)
     assert desk.asks == 0
-    desk.asker.once(desk.horizon.ask_for(desk.turned(2)[0], 4))
+    desk.asker.once(desk.horizon.ask_for(desk.turned(2), 4))
     desk.asker.think(desk.turned(90), 4, 0.1)
     desk.answer()
     desk.asker.think(desk.turned(90), 4, 0.3)

@@ -1,0 +1,299 @@
+"""The frame loop: hands in, one picture out, and the engine asked for what comes next.
+
+    events -> bindings -> walker -> camera -> screen
+                                       |  path ahead -> asker -> engine -> known world -> screen
+
+Never waits for the engine. What single keys do stands in `explorer.actions`, what is drawn in
+`explorer.screen`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import mirage_engine
+from explorer.actions import ACTIONS
+from explorer.asker import Asker
+from explorer.bindings import Bindings, open_gamepads
+from explorer.cli import Options
+from explorer.config import (
+    CONTROLS_FILE,
+    ExplorerConfig,
+    read_controls_config,
+    read_explorer_config,
+)
+from explorer.engine_client import EngineClient
+from explorer.engine_events import EngineSettings, Event, GaveUp, Restarted
+from explorer.event_log import EventLog, FrameTimes, clock_s
+from explorer.files import world_name
+from explorer.film import Film
+from explorer.horizon import Horizon
+from explorer.keymap import Action
+from explorer.known_world import KnownWorld
+from explorer.obstacles import Obstacles
+from explorer.pictures import read_image
+from explorer.pilot import Controls
+from explorer.protocol import Failure, Progress, Saved, SegmentReady, Stage, Start
+from explorer.recorder import write_png
+from explorer.screen import Frame, Screen
+from explorer.tour import TourStop, load_tour, tour_cameras
+from explorer.view import Toasts, View
+from explorer.walker import Walker
+from explorer.window import PygameWindow
+from mirage_engine import Camera, ConfigError, Preset, pinhole, pose
+
+log = logging.getLogger("mirage")
+
+COVERAGE_S = 0.2  # between two looks at how much of the view is known
+
+
+def play(options: Options, engine: str = "mirage_engine") -> int:
+    """Opens the window and walks until it is closed; returns the exit code.
+
+    Args:
+        options: what the command line asked for.
+        engine: the module that makes worlds.
+
+    Raises:
+        ConfigError: a settings file, the display or the start cannot be used.
+    """
+    config, controls = read_explorer_config(), read_controls_config()
+    bindings = Bindings(controls, str(CONTROLS_FILE))
+    with EventLog(options.log, clock_s()) as event_log:
+        size = options.size or (config.window.width, config.window.height)
+        fullscreen = options.fullscreen or config.window.fullscreen
+        window = PygameWindow(size, fullscreen=fullscreen, vsync=config.window.vsync)
+        client = EngineClient(EngineSettings(device=options.device, engine=engine))
+        try:
+            Explorer(options, config, bindings, window, client, event_log).run()
+        finally:
+            client.close()
+            window.close()
+    return 0
+
+
+class Explorer:
+    """Everything of a session, and its loop. Actions work on its members."""
+
+    def __init__(
+        self,
+        options: Options,
+        config: ExplorerConfig,
+        bindings: Bindings,
+        window: PygameWindow,
+        client: EngineClient,
+        event_log: EventLog,
+    ) -> None:
+        self.options, self.config = options, config
+        self.bindings, self.window, self.client, self.log = bindings, window, client, event_log
+        self.preset: Preset = options.preset()
+        lens, pilot = self.preset.lens, config.pilot
+        size = (lens.height, lens.width)
+        self.lens = Camera(pose([0, 0, 0]), pinhole(size, lens.hfov_deg), size)
+        self.start, self.seed = first_start(options, size), options.seed
+        self.world_path: Path | None = options.load  # where Ctrl+S saves
+        obstacles = Obstacles(pilot.body_m, pilot.eye_height_m, pilot.step_m)
+        self.known = KnownWorld(Horizon(self.preset.planner.horizon), obstacles)
+        self.asker = Asker(client, self.known.horizon)
+        self.view, self.toasts = View(), Toasts()
+        self.walker = self._new_walker(self.lens)
+        self.screen = Screen(window, config.draw, bindings.help_rows())
+        self.times = FrameTimes()
+        self.film: Film | None = None
+        self.now_s = clock_s()
+        self.quit = False
+        self.screenshot: Path | None = None  # where the next picture goes
+        self.stage = "opening the window"
+        self.progress: Progress | None = None
+        self.coverage, self._coverage_due_s = 0.0, 0.0
+        self._world_number = 0
+        self._controls = Controls()
+
+    def run(self) -> None:
+        """Draws until the person leaves."""
+        self._draw()  # before anything slow, so that the window is never black
+        self.window.present()
+        open_gamepads()
+        if self.options.record is not None:
+            self.film = Film(self.options.record, self.now_s)
+        self.begin(self.start, self.seed)
+        shortest_s = 1.0 / self.config.window.max_fps
+        while not self.quit:
+            began_s = clock_s()
+            self._step(began_s)
+            time.sleep(max(0.0, shortest_s - (clock_s() - began_s)))
+            self.times.add(clock_s() - began_s)
+        self.stop_film()
+
+    def begin(self, start: Start, seed: int) -> None:
+        """Begins another world; the old one stays on the screen until the new one shows."""
+        self.start, self.seed, self.world_path = start, seed, None
+        self.client.new_world(self.preset, seed, start)
+        self.asker.forget()
+        self.asker.paused = False
+
+    def say(self, text: str) -> None:
+        """A note on the screen, and for those who watch the terminal."""
+        self.toasts.add(text, self.now_s)
+        log.info("%s", text)
+
+    def stop_film(self) -> None:
+        if self.film is None:
+            return
+        film, self.film = self.film, None
+        try:
+            film.close()
+            self.say(f"recorded {film.path}")
+        except ConfigError as error:
+            self.say(str(error))
+
+    def _step(self, now_s: float) -> None:
+        """One display frame."""
+        dt_s, self.now_s = now_s - self.now_s, now_s
+        events = self.window.poll()
+        self.screen.hear(events)
+        controls, actions = self.bindings.read(events, dt_s)
+        self.window.capture_mouse(self.bindings.captured)
+        self._log_input(controls, actions)
+        for action in actions:
+            ACTIONS[action](self)
+        for event in self.client.poll():
+            self._hear(event)
+        camera = self.walker.move(controls, dt_s, held=self.asker.waiting and not self.asker.paused)
+        if self.known.ready is not None:
+            path = self.walker.path_ahead()
+            self.asker.think(path, self.known.ready.new_frames, now_s)
+        self._measure(camera)
+        self._draw()
+        self._take_pictures()
+        self.window.present()
+        client = self.client
+        self.log.display(now_s, self.times, camera, self.coverage, client.state, client.pid)
+
+    def _hear(self, event: Event) -> None:
+        """An event of the engine."""
+        self.known.take(event, self.now_s)
+        if self.known.world_number != self._world_number and self.known.start is not None:
+            self._enter_world(self.known.start)
+        match event:
+            case Stage():
+                self.stage = event.text
+            case Progress():
+                self.progress = event
+            case SegmentReady():
+                self.progress = None
+                if event.request >= 0 or event.segment.index == 0:
+                    self.log.segment(event.segment)
+            case Saved():
+                self.known.unsaved = False
+                self.say(f"saved {event.path}")
+            case Failure():
+                self._fail(event)
+            case Restarted():
+                self.say(f"{event.why}: restarting it, your world is kept")
+            case GaveUp():
+                self.say(event.why)
+
+    def _fail(self, failure: Failure) -> None:
+        begun = self.known.start is not None
+        if failure.user and failure.doing in ("begin", "restore") and not begun:
+            raise ConfigError(failure.text)
+        if failure.doing == "generate":  # the same again would fail again
+            self.asker.paused = True
+        self.say(f"could not {failure.doing}: {failure.text}")
+
+    def _enter_world(self, start: Camera) -> None:
+        self._world_number = self.known.world_number
+        self.walker = self._new_walker(start)
+        first = self._world_number == 1
+        if first and (stops := first_stops(self.options, start)):
+            self.walker.play(stops)
+
+    def _new_walker(self, start: Camera) -> Walker:
+        return Walker(start, self.config.pilot, self.known.obstacles.free_distance_m)
+
+    def _measure(self, camera: Camera) -> None:
+        if self.now_s >= self._coverage_due_s:
+            self._coverage_due_s = self.now_s + COVERAGE_S
+            self.coverage = self.known.horizon.coverage(camera)
+
+    def _draw(self) -> None:
+        self.screen.draw(
+            Frame(
+                camera=self.walker.camera,
+                known=self.known,
+                view=self.view,
+                now_s=self.now_s,
+                coverage=self.coverage,
+                fps=self.times.fps,
+                mode=self.walker.mode,
+                caption=self.walker.caption,
+                toasts=self.toasts.shown(self.now_s),
+                stage=self.stage,
+                progress=self.progress,
+                engine=self.client.state,
+                response_s=self.client.response_s,
+                paused=self.asker.paused,
+                recording=self.film is not None,
+            )
+        )
+
+    def _take_pictures(self) -> None:
+        """Between drawing and presenting: afterwards the picture is gone."""
+        try:
+            if self.screenshot is not None:
+                path, self.screenshot = self.screenshot, None
+                write_png(path, self.window.read_pixels(), self._facts())
+                self.say(f"screenshot {path}")
+            if self.film is not None and self.film.due(self.now_s):
+                self.film.add(self.window.read_pixels(), self.now_s)
+        except ConfigError as error:
+            self.film = None
+            self.say(str(error))
+
+    def _facts(self) -> dict[str, object]:
+        """What a screenshot says of itself."""
+        return {
+            "Software": f"Mirage Explorer {mirage_engine.__version__}",
+            "preset": self.preset.name,
+            "seed": self.seed,
+            "start": world_name(self.start),
+            "pose": " ".join(f"{x:.6f}" for x in self.walker.camera.c2w.reshape(-1)),
+        }
+
+    def _log_input(self, controls: Controls, actions: list[Action]) -> None:
+        for action in actions:
+            self.log.input(self.now_s, action=action.value)
+        if controls != self._controls:
+            held = {k: v for k, v in vars(controls).items() if v}
+            self.log.input(self.now_s, controls=held)
+        self._controls = controls
+
+
+def first_start(options: Options, size: tuple[int, int]) -> Start:
+    """Where the command line lets the world begin. Raises ConfigError: the image is no use."""
+    if options.load is not None:
+        return Start("file", path=str(options.load))
+    if options.image is not None:
+        return Start("image", image=read_image(options.image, size))
+    if options.prompt is not None:
+        return Start("prompt", prompt=options.prompt)
+    assert options.scene is not None, "the command line fills in a scene"
+    return Start("scene", scene=options.scene)
+
+
+def first_stops(options: Options, start: Camera) -> list[TourStop]:
+    """The walk that the command line asked for, from where the world begins."""
+    if options.tour is not None:
+        return tour_cameras(load_tour(options.tour), start)
+    return file_stops(options.path, start) if options.path is not None else []
+
+
+def file_stops(path: Path, start: Camera) -> list[TourStop]:
+    """The cameras of a file as a walk from `start`."""
+    from explorer.camera_files import read_cameras
+
+    cameras = read_cameras(path, start.size, start.intrinsics)
+    return [TourStop(start.moved(start.c2w @ camera.c2w)) for camera in cameras]

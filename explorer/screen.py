@@ -1,0 +1,167 @@
+"""One picture of everything: scene, fog, points, map and words, in the order they are drawn.
+
+Owns the drawing passes. Knows nothing of keys or the engine process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.config import DrawConfig
+from explorer.known_world import KnownWorld
+from explorer.protocol import Progress
+from explorer.render.flat import FlatPass
+from explorer.render.fog import FogPass
+from explorer.render.minimap import Minimap
+from explorer.render.points import Inset, Look, PointCloud, PointsPass, follow
+from explorer.render.reproject import ReprojectPass
+from explorer.timeline import Keyframe
+from explorer.view import View
+from explorer.window import PygameWindow
+from mirage_engine import Camera, pose_distance
+
+CHOOSE_M, CHOOSE_DEG = 0.03, 1.5  # movement after which keyframes are chosen anew
+AS_GENERATED = (0.01, 0.25)  # metres and degrees within which a picture counts as generated
+PATH_M = 0.1  # between two remembered places of the way walked
+PATH_MOST = 4000
+MAP_SHARE, MARGIN_PX = 0.26, 14
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What one picture shows."""
+
+    camera: Camera  # the walker's, with the lens of the generated pictures
+    known: KnownWorld
+    view: View
+    now_s: float
+    coverage: float
+    fps: float
+    mode: str
+    caption: str
+    toasts: Sequence[str]
+    stage: str
+    progress: Progress | None
+    engine: str
+    response_s: float | None
+    paused: bool
+    recording: bool
+
+
+class Screen:
+    """Draws frames into a window."""
+
+    def __init__(
+        self, window: PygameWindow, config: DrawConfig, help_rows: list[tuple[str, str]]
+    ) -> None:
+        ctx = window.ctx
+        self._window, self._config = window, config
+        self._reproject = ReprojectPass(ctx, config.render_scale)
+        self._reproject.fade_s = config.fade_s
+        self._fog = FogPass(ctx)
+        self._flat = FlatPass(ctx)
+        self._cloud = PointCloud(ctx)
+        self._points, self._inset = PointsPass(ctx), Inset(ctx, self._flat)
+        self._minimap = Minimap(ctx, self._flat)
+        self._chosen: list[Keyframe] = []
+        self._chosen_for: tuple[int, Camera] | None = None
+        self._mean = (0.42, 0.45, 0.49)
+        self._path: list[NDArray[np.float64]] = []
+        self._world_number = self._cloud_number = 0
+
+    def hear(self, events: Sequence[Any]) -> None:
+        """Window events that concern drawing."""
+
+    def draw(self, frame: Frame) -> None:
+        """Draws everything; the caller presents it."""
+        self._follow_world(frame)
+        if frame.view.overlay == "full":
+            self._draw_points(frame)
+        else:
+            self._draw_scene(frame)
+        self._draw_insets(frame)
+
+    def _draw_scene(self, frame: Frame) -> None:
+        camera = window_camera(frame.camera, self._window.size)
+        keyframes = self._choose(frame)
+        if self._reproject.draw(camera, keyframes, frame.now_s):
+            self._mean = self._reproject.mean_color()
+        self._fog.draw(
+            self._window.screen,
+            self._reproject.picture,
+            self._mean,
+            frame.now_s,
+            frame.view.fog_style,
+        )
+
+    def _draw_points(self, frame: Frame) -> None:
+        size = self._window.size
+        camera = follow(frame.camera, (size[1], size[0]))
+        look = Look(frame.view.point_colors, 0.2, cut_above_m=0.35)
+        self._points.draw(self._window.screen, camera, self._cloud, frame.camera, look)
+
+    def _draw_insets(self, frame: Frame) -> None:
+        width, height = self._window.size
+        screen = self._window.screen
+        if frame.view.minimap:
+            side = round(height * MAP_SHARE)
+            rect = (width - side - MARGIN_PX, MARGIN_PX, side, side)
+            self._minimap.draw(
+                screen, rect, frame.camera, self._cloud, self._path, frame.now_s,
+                frame.view.point_colors,
+            )  # fmt: skip
+        if frame.view.overlay == "inset":
+            across = round(width * self._config.inset_share)
+            tall = round(across * 0.625)
+            rect = (width - across - MARGIN_PX, height - tall - MARGIN_PX, across, tall)
+            look = Look(frame.view.point_colors, 0.35, (1.0, 4.0), cut_above_m=0.35, most=60_000)
+            self._inset.draw(screen, rect, frame.camera, self._cloud, frame.now_s, look, self._path)
+
+    def _choose(self, frame: Frame) -> list[Keyframe]:
+        """Keyframes for the view, chosen anew when it moved or new ones came."""
+        timeline, camera = frame.known.timeline, frame.camera
+        if self._chosen_for is not None and self._chosen_for[0] == timeline.revision:
+            metres, degrees = pose_distance(self._chosen_for[1].c2w, camera.c2w)
+            if metres < CHOOSE_M and degrees < CHOOSE_DEG:
+                return self._chosen
+        self._chosen = timeline.keyframes_for(camera, self._config.keyframes)
+        self._chosen_for = timeline.revision, camera
+        return self._chosen
+
+    def _follow_world(self, frame: Frame) -> None:
+        known = frame.known
+        if known.world_number != self._world_number:
+            self._world_number = known.world_number
+            self._reproject.forget()
+            self._path = []
+        if known.cloud_number != self._cloud_number:
+            self._cloud_number = known.cloud_number
+            self._cloud.clear()
+        for points in known.new_points:
+            self._cloud.append(points.points_world, points.colors, points.footprints_m, points.born)
+        known.new_points.clear()
+        here = frame.camera.position
+        if not self._path or np.linalg.norm(here - self._path[-1]) > PATH_M:
+            self._path = [*self._path, here.copy()][-PATH_MOST:]
+
+
+def window_camera(
+    camera: Camera,
+    size: tuple[int, int],  # (width, height) px
+) -> Camera:
+    """The same view filling a window: what does not fit its shape is cut, nothing is stretched."""
+    (height, width), k = camera.size, camera.intrinsics
+    scale = max(size[0] / width, size[1] / height)
+    intrinsics = np.array(
+        [
+            [k[0, 0] * scale, 0, size[0] / 2 + (k[0, 2] - width / 2) * scale],
+            [0, k[1, 1] * scale, size[1] / 2 + (k[1, 2] - height / 2) * scale],
+            [0, 0, 1],
+        ]
+    )
+    return Camera(camera.c2w, intrinsics, (size[1], size[0]))

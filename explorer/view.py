@@ -1,0 +1,44 @@
+"""What the person at the screen has switched on, and the short notes shown there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+TOAST_S = 4.0
+MOST_TOASTS = 4
+
+Overlay = Literal["off", "inset", "full"]
+OVERLAYS: tuple[Overlay, ...] = ("off", "inset", "full")
+
+
+@dataclass
+class View:
+    """The switches. Changed by actions, read by the screen."""
+
+    overlay: Overlay = "off"
+    point_colors: int = 0  # index of a colouring of the points
+    minimap: bool = True
+    tint: bool = False
+    fog_style: int = 0
+    help: bool = False
+
+    def next_overlay(self) -> None:
+        self.overlay = OVERLAYS[(OVERLAYS.index(self.overlay) + 1) % len(OVERLAYS)]
+
+
+class Toasts:
+    """Notes that go away by themselves."""
+
+    def __init__(self) -> None:
+        self._notes: list[tuple[str, float]] = []  # (text, when it goes)
+
+    def add(self, text: str, now_s: float, stay_s: float = TOAST_S) -> None:
+        """Shows `text` for a while; the same text again only stays longer."""
+        self._notes = [note for note in self._notes if note[0] != text]
+        self._notes = [*self._notes, (text, now_s + stay_s)][-MOST_TOASTS:]
+
+    def shown(self, now_s: float) -> list[str]:
+        """Oldest first."""
+        self._notes = [note for note in self._notes if note[1] > now_s]
+        return [text for text, _ in self._notes]
