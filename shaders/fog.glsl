@@ -24,8 +24,9 @@ in vec2 uv;
 out vec4 out_color;  // alpha is the known mask
 
 vec3 mist(vec3 nearby, float height) {
-    vec3 air = mix(mean_color * 0.80, mean_color * 0.94 + 0.06, smoothstep(0.1, 0.9, height));
-    return mix(air, nearby, 0.45);
+    vec3 air = mix(mean_color, nearby, 0.5);
+    air = mix(air, vec3(dot(air, vec3(0.3, 0.6, 0.1))), 0.4);
+    return mix(air * 0.78 + 0.05, air * 0.86 + 0.12, smoothstep(0.0, 1.0, height));
 }
 
 vec3 night(vec3 nearby, float height) {
