@@ -7,7 +7,6 @@ The World runs in this process and may use every core. Files appear whole or not
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
@@ -21,11 +20,11 @@ from tqdm import tqdm
 from explorer import contact_sheet, pictures, recorder
 from explorer.camera_files import read_cameras
 from explorer.cli import DEFAULT_TOUR, Options
+from explorer.render.memory_picture import render_memory_picture
 from explorer.report import Walk, report, to_json
 from explorer.tour import load_tour, tour_cameras
 from mirage_engine import (
     Camera,
-    ConfigError,
     Preset,
     Segment,
     World,
@@ -52,41 +51,39 @@ def run(options: Options) -> list[Path]:
     first = _begin(world, options)
     segments = [first, *_advance(world, route(first.cameras[-1]))]
     walk = Walk(name, world, segments)
-    writers = _files(walk, options)
-    for path, writer in writers.items():
-        log.debug("writing %s", path)
-        with _whole(path) as part:
-            writer(part)
-    return list(writers)
+    return _write(walk, options)
 
 
-def _files(walk: Walk, options: Options) -> dict[Path, Callable[[Path], object]]:
-    """Every file to write, and what writes it."""
+def _write(walk: Walk, options: Options) -> list[Path]:
+    """Writes every file; returns their paths. Raises ConfigError: the disk refuses."""
     folder = options.out or Path("out") / walk.name
     content = report(walk)
+    title = {"Title": f"Mirage Explorer: {walk.name}"}
     points, colors, footprints, born = walk.world.points
+    scalars = {"footprint_m": footprints, "born": born}
     frames = [frame for segment in walk.segments for frame in segment.frames]
-    writers: dict[Path, Callable[[Path], object]] = {
-        folder / "video.mp4": lambda path: recorder.write_video(path, frames, FPS),
-        folder / "contact_sheet.png": lambda path: recorder.write_png(
-            path,
-            _sheet(walk, content, _start_words(options)),
-            {"Title": f"Mirage Explorer: {walk.name}"},
-        ),
-        folder / "memory.png": lambda path: recorder.write_png(
-            path, _memory_picture(points, colors), {"Title": "what memory holds, from outside"}
-        ),
-        folder / "memory.ply": lambda path: recorder.write_ply(
-            path, points, colors, {"footprint_m": footprints, "born": born}
-        ),
-        folder / "report.json": lambda path: path.write_text(to_json(content, 2) + "\n", "utf-8"),
-    }
+    names = ("video.mp4", "contact_sheet.png", "memory.png", "memory.ply", "report.json")
+    video, sheet, memory, cloud, facts = files = [folder / name for name in names]
+    recorder.write_video(video, frames, FPS)
+    recorder.write_png(sheet, _sheet(walk, content, _start_words(options)), title)
+    cameras = [camera for segment in walk.segments for camera in segment.cameras]
+    outside = render_memory_picture(points, colors, cameras, footprints_m=footprints)
+    recorder.write_png(memory, outside, title)
+    recorder.write_ply(cloud, points, colors, scalars)
+    _write_text(facts, to_json(content, 2) + "\n")
     if options.record is not None:
-        writers[options.record] = writers[folder / "video.mp4"]
+        recorder.write_video(options.record, frames, FPS)
+        files.append(options.record)
     if options.log is not None:
-        lines = [to_json({"type": "segment", **entry}) + "\n" for entry in content["segments_log"]]
-        writers[options.log] = lambda path: path.write_text("".join(lines), "utf-8")
-    return writers
+        entries = [{"type": "segment", **entry} for entry in content["segments_log"]]
+        _write_text(options.log, "".join(to_json(entry) + "\n" for entry in entries))
+        files.append(options.log)
+    return files
+
+
+def _write_text(path: Path, text: str) -> None:
+    with recorder.replacing(path) as part:
+        part.write_text(text, "utf-8")
 
 
 def _route(options: Options, preset: Preset) -> tuple[str, Route]:
@@ -171,17 +168,3 @@ def _start_words(options: Options) -> str:
     if options.prompt is not None:
         return "from a description"
     return f"scene {options.scene}"
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write under; takes its place only when all went well."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        part.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from mirage_engine.camera import (
     pose,
     pose_distance,
 )
-from mirage_engine.config import CONFIG_DIR, ConfigError, Preset, load_config
+from mirage_engine.config import CONFIG_DIR, ConfigError, Preset, is_preset, load_config
 from mirage_engine.segment import Segment
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ __all__ = [
     "Segment",
     "World",
     "interpolate",
+    "is_preset",
     "load_config",
     "load_world",
     "open_world",

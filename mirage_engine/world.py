@@ -97,8 +97,8 @@ class Stopwatch:
 class World:
     """A generated place. Begin it once, then advance along paths; undo, save and look again."""
 
-    def __init__(self, preset: Preset, seed: int, parts: Parts) -> None:
-        self.preset, self.seed, self.parts = preset, seed, parts
+    def __init__(self, preset: Preset, seed: int, parts: Parts, device: str = "cpu") -> None:
+        self.preset, self.seed, self.parts, self.device = preset, seed, parts, device
         self.entries: list[Entry] = []
         self.scene: int | None = None  # where ground truth exists
         self.size = (preset.lens.height, preset.lens.width)
@@ -346,7 +346,8 @@ def load_world(
         generator = WanGenerator(transformer, preset.generator)
     memory = _memory(preset, codec.spec.channels)
     keep = KeepAll() if preset.static_filter == "none" else CodecFilter()
-    return World(preset, seed, Parts(memory, generator, codec, CodecDepth(), keep))
+    parts = Parts(memory, generator, codec, CodecDepth(), keep)
+    return World(preset, seed, parts, str(place))
 
 
 def open_world(
