@@ -29,6 +29,7 @@ from explorer.engine_events import EngineSettings, Event, GaveUp, Restarted
 from explorer.event_log import EventLog, FrameTimes, clock_s
 from explorer.files import world_name
 from explorer.film import Film
+from explorer.frame import Frame
 from explorer.horizon import Horizon
 from explorer.keymap import Action
 from explorer.known_world import KnownWorld
@@ -37,7 +38,7 @@ from explorer.pictures import read_image
 from explorer.pilot import Controls
 from explorer.protocol import Failure, Progress, Saved, SegmentReady, Stage, Start
 from explorer.recorder import write_png
-from explorer.screen import Frame, Screen
+from explorer.screen import Screen
 from explorer.tour import TourStop, load_tour, tour_cameras
 from explorer.view import Toasts, View
 from explorer.walker import Walker
@@ -46,6 +47,7 @@ from mirage_engine import Camera, ConfigError, Preset, pinhole, pose
 
 log = logging.getLogger("mirage")
 
+LOADING_FPS = 20
 COVERAGE_S = 0.2  # between two looks at how much of the view is known
 
 
@@ -105,7 +107,7 @@ class Explorer:
         self.now_s = clock_s()
         self.quit = False
         self.screenshot: Path | None = None  # where the next picture goes
-        self.stage = "opening the window"
+        self.stages: list[str] = ["opening the window"]
         self.progress: Progress | None = None
         self.coverage, self._coverage_due_s = 0.0, 0.0
         self._world_number = 0
@@ -119,11 +121,12 @@ class Explorer:
         if self.options.record is not None:
             self.film = Film(self.options.record, self.now_s)
         self.begin(self.start, self.seed)
-        shortest_s = 1.0 / self.config.window.max_fps
         while not self.quit:
             began_s = clock_s()
             self._step(began_s)
-            time.sleep(max(0.0, shortest_s - (clock_s() - began_s)))
+            # While there is nothing to see yet, the processor is the engine's.
+            most_fps = self.config.window.max_fps if self.known.start else LOADING_FPS
+            time.sleep(max(0.0, 1.0 / most_fps - (clock_s() - began_s)))
             self.times.add(clock_s() - began_s)
         self.stop_film()
 
@@ -153,7 +156,6 @@ class Explorer:
         """One display frame."""
         dt_s, self.now_s = now_s - self.now_s, now_s
         events = self.window.poll()
-        self.screen.hear(events)
         controls, actions = self.bindings.read(events, dt_s)
         self.window.capture_mouse(self.bindings.captured)
         self._log_input(controls, actions)
@@ -163,8 +165,7 @@ class Explorer:
             self._hear(event)
         camera = self.walker.move(controls, dt_s, held=self.asker.waiting and not self.asker.paused)
         if self.known.ready is not None:
-            path = self.walker.path_ahead()
-            self.asker.think(path, self.known.ready.new_frames, now_s)
+            self.asker.think(self.walker.path_ahead, self.known.ready.new_frames, now_s)
         self._measure(camera)
         self._draw()
         self._take_pictures()
@@ -179,7 +180,7 @@ class Explorer:
             self._enter_world(self.known.start)
         match event:
             case Stage():
-                self.stage = event.text
+                self.stages.append(event.text)
             case Progress():
                 self.progress = event
             case SegmentReady():
@@ -231,7 +232,7 @@ class Explorer:
                 mode=self.walker.mode,
                 caption=self.walker.caption,
                 toasts=self.toasts.shown(self.now_s),
-                stage=self.stage,
+                stages=self.stages,
                 progress=self.progress,
                 engine=self.client.state,
                 response_s=self.client.response_s,

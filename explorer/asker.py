@@ -5,7 +5,7 @@ Knows nothing of keys or drawing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from explorer.horizon import Horizon
@@ -52,7 +52,7 @@ class Asker:
 
     def think(
         self,
-        predicted: Sequence[Camera],  # where the walker is, then where it is going
+        predict: Callable[[], Sequence[Camera]],  # where the walker is, then where it is going
         new_frames: int,
         now_s: float,
     ) -> None:
@@ -67,7 +67,7 @@ class Asker:
         if now_s < self._next_s and not (idle and self.waiting):
             return
         self._next_s = now_s + THINK_S
-        path = None if self.paused else self._horizon.path_ahead(predicted, new_frames)
+        path = None if self.paused else self._horizon.path_ahead(predict(), new_frames)
         self.waiting = path is not None
         if path is not None and (idle or self._changed(path, now_s)):
             self._ask(path, now_s)

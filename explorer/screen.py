@@ -5,52 +5,29 @@ Owns the drawing passes. Knows nothing of keys or the engine process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.config import DrawConfig
-from explorer.known_world import KnownWorld
-from explorer.protocol import Progress
+from explorer.frame import Frame
+from explorer.hud_state import hud_state
 from explorer.render.flat import FlatPass
 from explorer.render.fog import FogPass
+from explorer.render.hud import Hud
 from explorer.render.minimap import Minimap
 from explorer.render.points import Inset, Look, PointCloud, PointsPass, follow
 from explorer.render.reproject import ReprojectPass
 from explorer.timeline import Keyframe
-from explorer.view import View
 from explorer.window import PygameWindow
 from mirage_engine import Camera, pose_distance
 
 CHOOSE_M, CHOOSE_DEG = 0.03, 1.5  # movement after which keyframes are chosen anew
-AS_GENERATED = (0.01, 0.25)  # metres and degrees within which a picture counts as generated
+AS_GENERATED_M, AS_GENERATED_DEG = 0.01, 0.25  # within which a picture counts as generated
+MEASURE_S = 0.2  # between two looks at what was drawn
+UNKNOWN_TINT, NO_TINT = (0.90, 0.36, 0.24, 0.45), (0.0, 0.0, 0.0, 0.0)
 PATH_M = 0.1  # between two remembered places of the way walked
 PATH_MOST = 4000
 MAP_SHARE, MARGIN_PX = 0.26, 14
-
-
-@dataclass(frozen=True)
-class Frame:
-    """What one picture shows."""
-
-    camera: Camera  # the walker's, with the lens of the generated pictures
-    known: KnownWorld
-    view: View
-    now_s: float
-    coverage: float
-    fps: float
-    mode: str
-    caption: str
-    toasts: Sequence[str]
-    stage: str
-    progress: Progress | None
-    engine: str
-    response_s: float | None
-    paused: bool
-    recording: bool
 
 
 class Screen:
@@ -68,35 +45,44 @@ class Screen:
         self._cloud = PointCloud(ctx)
         self._points, self._inset = PointsPass(ctx), Inset(ctx, self._flat)
         self._minimap = Minimap(ctx, self._flat)
+        self._hud, self._help_rows = Hud(ctx), tuple(help_rows)
+        self._reprojected, self._measure_due_s = 0.0, 0.0
         self._chosen: list[Keyframe] = []
         self._chosen_for: tuple[int, Camera] | None = None
         self._mean = (0.42, 0.45, 0.49)
         self._path: list[NDArray[np.float64]] = []
         self._world_number = self._cloud_number = 0
 
-    def hear(self, events: Sequence[Any]) -> None:
-        """Window events that concern drawing."""
-
     def draw(self, frame: Frame) -> None:
         """Draws everything; the caller presents it."""
         self._follow_world(frame)
-        if frame.view.overlay == "full":
-            self._draw_points(frame)
-        else:
-            self._draw_scene(frame)
-        self._draw_insets(frame)
+        reprojected = 0.0
+        if frame.known.start is not None:
+            if frame.view.overlay == "full":
+                self._draw_points(frame)
+            else:
+                self._draw_scene(frame)
+                reprojected = self._reprojected
+            self._draw_insets(frame)
+        state = hud_state(frame, reprojected, self._help_rows)
+        self._hud.draw(self._window.screen, state, self._window.scale)
 
     def _draw_scene(self, frame: Frame) -> None:
         camera = window_camera(frame.camera, self._window.size)
         keyframes = self._choose(frame)
-        if self._reproject.draw(camera, keyframes, frame.now_s):
+        self._reproject.draw(camera, keyframes, frame.now_s)
+        if frame.now_s >= self._measure_due_s:  # reading back waits for the picture
+            self._measure_due_s = frame.now_s + MEASURE_S
             self._mean = self._reproject.mean_color()
+            drawn = any(_same_view(k.camera, frame.camera) for k in keyframes)
+            self._reprojected = 0.0 if drawn else self._reproject.known_share()
         self._fog.draw(
             self._window.screen,
             self._reproject.picture,
             self._mean,
             frame.now_s,
             frame.view.fog_style,
+            UNKNOWN_TINT if frame.view.tint else NO_TINT,
         )
 
     def _draw_points(self, frame: Frame) -> None:
@@ -148,6 +134,11 @@ class Screen:
         here = frame.camera.position
         if not self._path or np.linalg.norm(here - self._path[-1]) > PATH_M:
             self._path = [*self._path, here.copy()][-PATH_MOST:]
+
+
+def _same_view(a: Camera, b: Camera) -> bool:
+    metres, degrees = pose_distance(a.c2w, b.c2w)
+    return metres < AS_GENERATED_M and degrees < AS_GENERATED_DEG
 
 
 def window_camera(

@@ -1,0 +1,32 @@
+"""Everything that one picture on the screen depends on, in one frozen record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from explorer.known_world import KnownWorld
+from explorer.protocol import Progress
+from explorer.view import View
+from mirage_engine import Camera
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What one picture shows."""
+
+    camera: Camera  # the walker's, with the lens of the generated pictures
+    known: KnownWorld
+    view: View
+    now_s: float
+    coverage: float
+    fps: float
+    mode: str
+    caption: str
+    toasts: Sequence[str]
+    stages: Sequence[str]  # of loading, the last one going on
+    progress: Progress | None
+    engine: str
+    response_s: float | None
+    paused: bool
+    recording: bool
