@@ -147,8 +147,10 @@ def _lines(canvas: Floats, ends_px: Floats, width_px: float, strength: float) ->
     cover = np.zeros((height, width))
     for start, stop in ends_px[np.isfinite(ends_px).all((1, 2))]:
         low = np.floor(np.minimum(start, stop) - width_px).astype(int).clip(0)
-        high = np.ceil(np.maximum(start, stop) + width_px).astype(int)
-        box = slice(low[1], min(high[1], height)), slice(low[0], min(high[0], width))
+        high = np.ceil(np.maximum(start, stop) + width_px).astype(int).clip(0, (width, height))
+        if (high <= low).any():  # outside the picture
+            continue
+        box = slice(low[1], high[1]), slice(low[0], high[0])
         y, x = np.mgrid[box]
         along = stop - start
         at = np.stack([x + 0.5, y + 0.5], -1) - start
