@@ -17,22 +17,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Results must not depend on how many cores a machine has."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(autouse=True)
 def same_seeds_and_loud_numerics() -> Iterator[None]:
-    """A stray NaN is an error; rounding to zero is not."""
+    """A stray NaN is an error, rounding to zero is not; one thread, so that cores do not matter."""
     import torch
 
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - for libraries that use the global state
     torch.manual_seed(0)
+    torch.set_num_threads(1)
     with np.errstate(divide="raise", over="raise", invalid="raise", under="ignore"):
         yield
 

@@ -18,7 +18,7 @@ FILES = [p for top in ("mirage_engine", "explorer") for p in sorted((ROOT / top)
 LAYERS = [
     {"camera", "geometry", "config"},
     {"segment"},
-    {"parts"},
+    {"parts", "checkpoints"},
     {
         "memory",
         "codecs",
@@ -26,7 +26,6 @@ LAYERS = [
         "depth",
         "static_filter",
         "planner",
-        "checkpoints",
         "rooms",
     },
     {"world"},
