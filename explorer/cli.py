@@ -184,7 +184,7 @@ class _List(argparse.Action):
 
 
 def _parser() -> _Parser:
-    parser = _Parser("run_explorer.py", description=mirage_engine.__doc__.splitlines()[0])
+    parser = _Parser("run_explorer.py", description="Walk through a generated world.")
     flag = parser.add_argument
     flag("--config", metavar="NAME|FILE", help="preset, or a TOML file of one")
     start = parser.add_mutually_exclusive_group()

@@ -74,9 +74,12 @@ def returns(shots: Sequence[Shot]) -> list[tuple[Shot, Shot]]:
             continue
         near = np.linalg.norm(positions - positions[i], axis=1) <= SAME_PLACE_M
         again = [
-            j for j in np.flatnonzero(near) if j > i and _same_place(first.camera, shots[j].camera)
+            j
+            for j in np.flatnonzero(near).tolist()
+            if j - i >= MIN_FRAMES_BETWEEN
+            and _same_place(first.camera, shots[j].camera)
+            and _was_away(shots, i, j)
         ]
-        again = [j for j in again if j - i >= MIN_FRAMES_BETWEEN and _was_away(shots, i, j)]
         seen.update(again)
         if again:
             found.append((first, shots[again[-1]]))
