@@ -1,4 +1,4 @@
-"""Words, bars and panels in pixels, drawn with Dear ImGui's draw list. The home of fonts and colours.
+"""Words, bars and panels, by Dear ImGui's draw list. The home of fonts and colours.
 
 Nothing here is a widget: there is nothing to hover or to focus, so the walk keeps every key.
 """
@@ -43,7 +43,7 @@ class Canvas:
         """Starts a picture of `size` (width, height) pixels."""
         imgui.set_current_context(self._context)
         io = imgui.get_io()
-        io.display_size = float(size[0]), float(size[1])
+        io.display_size = imgui.ImVec2(*size)
         io.delta_time = dt_s
         self.scale = scale
         self.width, self.height = size[0] / scale, size[1] / scale

@@ -38,7 +38,8 @@ def depth_mesh(
     flat_corner = _shared_corners(corners, shared)
     for size in BLOCKS:
         block = _flat_blocks(flat_corner, shared & single, size)
-        single &= ~np.kron(block, np.ones((size, size), bool))[: valid.shape[0], : valid.shape[1]]
+        covered = np.kron(block, np.ones((size, size), bool))
+        single[: covered.shape[0], : covered.shape[1]] &= ~covered
         squares.append(_block_squares(flat_corner, block, size))
     squares.append(_pixel_squares(corners, _corner_shift(alone), joined, single))
     return _indexed(np.concatenate(squares))

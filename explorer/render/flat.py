@@ -9,7 +9,7 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.render.programs import load_program, set_uniforms
+from explorer.render.programs import blend_over, load_program, set_uniforms
 from mirage_engine import Camera
 
 Rect = tuple[float, float, float, float]  # x, y, width, height
@@ -56,7 +56,7 @@ class FlatPass:
         aside = np.stack([-along[:, 1], along[:, 0]], 1) * reach
         start, stop = ends[:, 0] - along * width_px / 2, ends[:, 1] + along * width_px / 2
         corners = np.stack([start - aside, start + aside, stop - aside, stop + aside], 1)
-        sides = np.broadcast_to(np.float32([-reach, reach, -reach, reach]), corners.shape[:2])
+        sides = np.broadcast_to(np.array([-reach, reach, -reach, reach]), corners.shape[:2])
         vertices = np.concatenate([corners, sides[..., None]], -1)[:, [0, 1, 2, 2, 1, 3]]
         self._triangles(target, vertices.reshape(-1, 3), color, width_px / 2)
 
@@ -116,14 +116,7 @@ class FlatPass:
 
     def _begin(self, target: moderngl.Framebuffer) -> None:
         target.use()
-        self.ctx.enable_only(moderngl.BLEND)
-        # Alpha keeps what it says about the picture underneath.
-        self.ctx.blend_func = (
-            moderngl.SRC_ALPHA,
-            moderngl.ONE_MINUS_SRC_ALPHA,
-            moderngl.ZERO,
-            moderngl.ONE,
-        )
+        blend_over(self.ctx)
 
 
 def segments_px(

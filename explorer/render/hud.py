@@ -120,7 +120,7 @@ def _panel(canvas: Canvas, state: HudState) -> None:
 
 
 def _numbers(state: HudState) -> list[tuple[str, str]]:
-    x, y, z = state.position_m
+    x, y, z = (round(v, 2) + 0.0 for v in state.position_m)
     rows = [("memory", f"{state.points:,} points"), ("", f"{state.memory_mib:.1f} MiB")]
     if state.segment is not None:
         rows.append(("segment", str(state.segment)))
@@ -131,7 +131,7 @@ def _numbers(state: HudState) -> list[tuple[str, str]]:
     if state.display_fps is not None:
         rows.append(("display", f"{state.display_fps:.0f} frames/s"))
     # The world's y points down; people count height upwards.
-    rows.append(("position", f"{x:.2f}  {-y:.2f}  {z:.2f} m"))
+    rows.append(("position", f"{x:.2f}  {0.0 - y:.2f}  {z:.2f} m"))
     rows.append(("looking", f"{state.yaw_deg:.0f}°  {state.pitch_deg:+.0f}°"))
     return rows
 
@@ -169,13 +169,14 @@ def _caption(canvas: Canvas, words: str) -> None:
     """A tour's words, low in the middle."""
     if not words:
         return
-    lines = canvas.wrap(words, min(560.0, canvas.width - 60), 17.0)
-    width = max(canvas.measure(line, 17.0) for line in lines) + 36
-    height = 24.0 * len(lines) + 16
-    x, y = (canvas.width - width) / 2, canvas.height - height - 54
-    canvas.box(x, y, width, height)
+    lines = canvas.wrap(words, max(240.0, 0.36 * canvas.width - 36), 16.0)
+    width = max(canvas.measure(line, 16.0) for line in lines) + 36
+    height = 22.0 * len(lines) + 16
+    middle = 0.47 * canvas.width  # clear of the inset in the right corner
+    y = canvas.height - height - 54
+    canvas.box(middle - width / 2, y, width, height)
     for i, line in enumerate(lines):
-        canvas.text(canvas.width / 2, y + 9 + 24 * i, line, 17.0, align=0.5)
+        canvas.text(middle, y + 8 + 22 * i, line, 16.0, align=0.5)
 
 
 def _toasts(canvas: Canvas, notes: Sequence[str]) -> None:

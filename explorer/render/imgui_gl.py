@@ -12,7 +12,7 @@ import moderngl
 import numpy as np
 from imgui_bundle import imgui
 
-from explorer.render.programs import load_program, set_uniforms
+from explorer.render.programs import blend_over, load_program, set_uniforms
 
 
 class ImguiRenderer:
@@ -35,17 +35,12 @@ class ImguiRenderer:
             if texture.status != imgui.ImTextureStatus.ok:
                 self._update(texture)
         target.use()
-        self.ctx.enable_only(moderngl.BLEND)
-        self.ctx.blend_func = (
-            moderngl.SRC_ALPHA,
-            moderngl.ONE_MINUS_SRC_ALPHA,
-            moderngl.ZERO,
-            moderngl.ONE,
-        )
+        blend_over(self.ctx)
         set_uniforms(self._program, target_px=tuple(data.display_size))
         for commands in data.cmd_lists:
             self._draw_list(target, commands)
-        target.scissor = None
+        target.scissor = None  # type: ignore[assignment]  # None takes the limit away
+        target.use()
 
     def _draw_list(self, target: moderngl.Framebuffer, commands: imgui.ImDrawList) -> None:
         vertices = _bytes_of(commands.vtx_buffer, imgui.VERTEX_SIZE)

@@ -83,8 +83,8 @@ class Minimap:
         cone = self.to_map_px(_cone_world(walker), walker, side)
         self.flat.fill(target, cone, (*ACCENT, 0.28))
         self.flat.line(target, cone[[1, 0, -1]], (*ACCENT, 0.9), 1.2)
-        middle = np.full((2, 2), side / 2)
-        self.flat.line(target, middle + [[-0.01, 0], [0.01, 0]], (*ACCENT, 1.0), 7.0)
+        here = side / 2 + np.array([[-0.01, 0], [0.01, 0]])  # a line so short is a round dot
+        self.flat.line(target, here, (*ACCENT, 1.0), 7.0)
 
 
 def _from_above(walker: Camera, across_m: float) -> NDArray[np.float64]:

@@ -33,6 +33,13 @@ def set_uniforms(program: moderngl.Program, **values: object) -> None:
             member.value = value
 
 
+def blend_over(ctx: moderngl.Context) -> None:
+    """Usual transparency, except that the target's alpha keeps what it says about the picture."""
+    ctx.enable_only(moderngl.BLEND)
+    over = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA, moderngl.ZERO, moderngl.ONE
+    ctx.blend_func = over  # type: ignore[assignment]  # four are taken, the stubs know two
+
+
 def draw_screen(ctx: moderngl.Context, program: moderngl.Program) -> moderngl.VertexArray:
     """Three vertices without data; the shader makes one triangle over the whole target of them."""
     return ctx.vertex_array(program, [])
