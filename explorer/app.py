@@ -36,7 +36,7 @@ from explorer.known_world import KnownWorld
 from explorer.obstacles import Obstacles
 from explorer.pictures import read_image
 from explorer.pilot import Controls
-from explorer.protocol import Failure, Progress, Saved, SegmentReady, Stage, Start
+from explorer.protocol import Failure, Progress, Ready, Saved, SegmentReady, Stage, Start
 from explorer.recorder import write_png
 from explorer.screen import Screen
 from explorer.tour import TourStop, load_tour, tour_cameras
@@ -47,7 +47,7 @@ from mirage_engine import Camera, ConfigError, Preset, pinhole, pose
 
 log = logging.getLogger("mirage")
 
-LOADING_FPS = 20
+LOADING_FPS, SHARING_FPS = 20, 40
 COVERAGE_S = 0.2  # between two looks at how much of the view is known
 
 
@@ -115,7 +115,7 @@ class Explorer:
 
     def run(self) -> None:
         """Draws until the person leaves."""
-        self._draw()  # before anything slow, so that the window is never black
+        self.screen.draw(self._frame())  # before anything slow, so that the window is never black
         self.window.present()
         open_gamepads()
         if self.options.record is not None:
@@ -123,10 +123,8 @@ class Explorer:
         self.begin(self.start, self.seed)
         while not self.quit:
             began_s = clock_s()
-            self._step(began_s)
-            # While there is nothing to see yet, the processor is the engine's.
-            most_fps = self.config.window.max_fps if self.known.start else LOADING_FPS
-            time.sleep(max(0.0, 1.0 / most_fps - (clock_s() - began_s)))
+            self.step(began_s)
+            time.sleep(max(0.0, 1.0 / self._most_fps() - (clock_s() - began_s)))
             self.times.add(clock_s() - began_s)
         self.stop_film()
 
@@ -152,7 +150,7 @@ class Explorer:
         except ConfigError as error:
             self.say(str(error))
 
-    def _step(self, now_s: float) -> None:
+    def step(self, now_s: float) -> None:
         """One display frame."""
         dt_s, self.now_s = now_s - self.now_s, now_s
         events = self.window.poll()
@@ -167,11 +165,18 @@ class Explorer:
         if self.known.ready is not None:
             self.asker.think(self.walker.path_ahead, self.known.ready.new_frames, now_s)
         self._measure(camera)
-        self._draw()
+        self.screen.draw(self._frame())
         self._take_pictures()
         self.window.present()
         client = self.client
         self.log.display(now_s, self.times, camera, self.coverage, client.state, client.pid)
+
+    def _most_fps(self) -> int:
+        """Where the processor draws the picture too, a busy engine needs its share of it."""
+        if not self.screen.software or self.client.state == "idle":
+            return self.config.window.max_fps
+        most = LOADING_FPS if self.known.start is None else SHARING_FPS
+        return min(most, self.config.window.max_fps)
 
     def _hear(self, event: Event) -> None:
         """An event of the engine."""
@@ -179,6 +184,9 @@ class Explorer:
         if self.known.world_number != self._world_number and self.known.start is not None:
             self._enter_world(self.known.start)
         match event:
+            case Ready():
+                self.preset, self.seed = event.preset, event.seed
+                self.known.horizon.threshold = event.preset.planner.horizon
             case Stage():
                 self.stages.append(event.text)
             case Progress():
@@ -220,25 +228,23 @@ class Explorer:
             self._coverage_due_s = self.now_s + COVERAGE_S
             self.coverage = self.known.horizon.coverage(camera)
 
-    def _draw(self) -> None:
-        self.screen.draw(
-            Frame(
-                camera=self.walker.camera,
-                known=self.known,
-                view=self.view,
-                now_s=self.now_s,
-                coverage=self.coverage,
-                fps=self.times.fps,
-                mode=self.walker.mode,
-                caption=self.walker.caption,
-                toasts=self.toasts.shown(self.now_s),
-                stages=self.stages,
-                progress=self.progress,
-                engine=self.client.state,
-                response_s=self.client.response_s,
-                paused=self.asker.paused,
-                recording=self.film is not None,
-            )
+    def _frame(self) -> Frame:
+        return Frame(
+            camera=self.walker.camera,
+            known=self.known,
+            view=self.view,
+            now_s=self.now_s,
+            coverage=self.coverage,
+            fps=self.times.fps,
+            mode=self.walker.mode,
+            caption=self.walker.caption,
+            toasts=self.toasts.shown(self.now_s),
+            stages=self.stages,
+            progress=self.progress,
+            engine=self.client.state,
+            response_s=self.client.response_s,
+            paused=self.asker.paused,
+            recording=self.film is not None,
         )
 
     def _take_pictures(self) -> None:

@@ -289,7 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
 
     if hasattr(os, "nice"):
-        os.nice(5)  # the display goes first, and has few cores to share
+        os.nice(2)  # the display goes first, and has few cores to share
     key = bytes.fromhex(sys.stdin.readline())
     with Listener(options.address, authkey=key) as listener:
         sys.stdout.write(f"{listener.address}\n")

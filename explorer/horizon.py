@@ -41,7 +41,7 @@ class Horizon:
 
     def __init__(self, threshold: float = 0.85, spacing: Spacing | None = None) -> None:
         self.spacing = spacing or Spacing()
-        self._threshold = threshold
+        self.threshold = threshold
         self._asking = False
         self._points = np.zeros((0, 4), np.float32)
         self._edges = np.zeros(0, np.float32)  # [N] of the voxel that a point stands for
@@ -106,7 +106,7 @@ class Horizon:
         """
         if self._generated_near(camera):
             return True
-        return self.coverage(camera) >= (self._threshold if threshold is None else threshold)
+        return self.coverage(camera) >= (self.threshold if threshold is None else threshold)
 
     def path_ahead(
         self,
@@ -118,7 +118,7 @@ class Horizon:
         They lead from the nearest generated frame to the first unknown view and on from there.
         """
         steps = walked(predicted, self.spacing)[:MOST_STEPS]
-        limit = self._threshold + (HYSTERESIS if self._asking else 0.0)
+        limit = self.threshold + (HYSTERESIS if self._asking else 0.0)
         unknown = next((i for i, c in enumerate(steps) if not self.known(c, limit)), None)
         self._asking = unknown is not None
         if unknown is None:

@@ -23,6 +23,7 @@ from mirage_engine import Camera, pose_distance
 
 CHOOSE_M, CHOOSE_DEG = 0.03, 1.5  # movement after which keyframes are chosen anew
 AS_GENERATED_M, AS_GENERATED_DEG = 0.01, 0.25  # within which a picture counts as generated
+SOFTWARE = ("llvmpipe", "softpipe", "swiftshader")
 MEASURE_S = 0.2  # between two looks at what was drawn
 UNKNOWN_TINT, NO_TINT = (0.90, 0.36, 0.24, 0.45), (0.0, 0.0, 0.0, 0.0)
 PATH_M = 0.1  # between two remembered places of the way walked
@@ -38,6 +39,8 @@ class Screen:
     ) -> None:
         ctx = window.ctx
         self._window, self._config = window, config
+        #: Whether the processor draws, for want of a graphics card.
+        self.software = any(name in ctx.info["GL_RENDERER"].lower() for name in SOFTWARE)
         self._reproject = ReprojectPass(ctx, config.render_scale)
         self._reproject.fade_s = config.fade_s
         self._fog = FogPass(ctx)

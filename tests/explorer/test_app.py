@@ -1,0 +1,238 @@
+"""The frame loop with real keys, a real engine process and a window without a screen."""
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pygame
+import pytest
+
+from explorer.actions import ACTIONS
+from explorer.app import Explorer
+from explorer.bindings import Bindings
+from explorer.cli import Options
+from explorer.config import ControlsConfig, ExplorerConfig
+from explorer.engine_client import EngineClient
+from explorer.engine_events import EngineSettings
+from explorer.event_log import EventLog
+from explorer.keymap import PLACES, Action
+from explorer.window import HeadlessWindow
+from mirage_engine import ConfigError
+
+pytestmark = pytest.mark.gl
+PATIENCE_S = 60.0
+FAKE = EngineSettings(engine="tests.explorer.fake_world", threads=1)
+
+
+class Hands:
+    """An explorer, and somebody at its keys. Its clock ticks 1/30 s per frame."""
+
+    def __init__(self, folder, window, client, **options):
+        self.folder, self.window = folder, window
+        config = replace(
+            ExplorerConfig(), worlds_dir=str(folder / "worlds"), out_dir=str(folder / "out")
+        )
+        log = EventLog(folder / "log.ndjson", 0.0)
+        self.app = Explorer(
+            Options(**{"scene": 7, **options}),
+            config,
+            Bindings(ControlsConfig()),
+            window,
+            client,
+            log,
+        )
+        self.app.now_s = 0.0
+        self.app.begin(self.app.start, self.app.seed)
+
+    def frames(self, count=1):
+        for _ in range(count):
+            self.app.step(self.app.now_s + 1 / 30)
+
+    def wait(self, done):
+        end = time.monotonic() + PATIENCE_S
+        while not done():
+            assert time.monotonic() < end, f"{self.app.client.state}: {self.said()}"
+            self.frames()
+            time.sleep(0.005)
+
+    def ready(self):
+        self.wait(lambda: self.app.known.ready is not None and self.app.client.state == "idle")
+        return self
+
+    def down(self, key, mod=0):
+        event = pygame.event.Event(pygame.KEYDOWN, scancode=PLACES[key][0], mod=mod)
+        self.window.put([event])
+        self.frames()
+
+    def up(self, key):
+        self.window.put([pygame.event.Event(pygame.KEYUP, scancode=PLACES[key][0], mod=0)])
+        self.frames()
+
+    def press(self, key, mod=0):
+        self.down(key, mod)
+        self.up(key)
+
+    def turn(self, count=40):
+        """Looks to the right until new ground has been made."""
+        before = self.segments()
+        self.down("Right")
+        self.frames(count)
+        self.up("Right")
+        self.wait(lambda: self.segments() > before)
+        self.frames(10)  # until it has looked ahead again
+        self.wait(lambda: not self.app.asker.waiting and self.app.client.state == "idle")
+
+    def segments(self):
+        newest = self.app.known.newest
+        return -1 if newest is None else newest.index
+
+    def said(self):
+        return self.app.toasts.shown(self.app.now_s)
+
+    def picture(self):
+        self.app.screen.draw(self.app._frame())
+        return self.window.read_pixels().astype(int)
+
+
+@pytest.fixture(scope="module")
+def window():
+    window = HeadlessWindow((320, 200))
+    yield window
+    assert window.ctx.error == "GL_NO_ERROR"
+    window.close()
+
+
+@pytest.fixture
+def hands(tmp_path, window):
+    clients = []
+
+    def make(**options):
+        clients.append(EngineClient(FAKE))
+        window.poll()
+        return Hands(tmp_path, window, clients[-1], **options)
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def test_every_action_is_in_the_table():
+    assert set(ACTIONS) == set(Action)
+
+
+def test_turning_makes_new_ground_and_turning_back_makes_none(hands):
+    h = hands().ready()
+    h.turn()
+    made = h.segments()
+    assert made > 0 and h.app.known.horizon.coverage(h.app.walker.camera) > 0.8
+    h.down("Left")
+    h.frames(15)  # it looks ahead by half as much again
+    h.up("Left")
+    h.frames(30)
+    assert h.segments() == made and h.app.client.state == "idle"
+
+
+def test_a_key_changes_the_picture_in_the_next_frame(hands):
+    h = hands().ready()
+    before = h.picture()
+    h.down("Right")
+    h.frames()
+    assert np.abs(h.picture() - before).mean() > 0.5
+
+
+def test_help_and_overlays_show(hands):
+    h = hands().ready()
+    plain = h.picture()
+    for key in ("H", "Tab", "Tab", "X", "2"):
+        h.press(key)
+        h.frames(12)
+        now = h.picture()
+        assert np.abs(now - plain).mean() > 0.2, key
+        plain = now
+
+
+def test_pause_single_and_undo(hands):
+    h = hands().ready()
+    h.press("P")
+    h.down("Right")
+    h.frames(40)
+    h.up("Right")
+    h.frames(20)
+    assert h.segments() == 0
+    h.press(".")
+    h.wait(lambda: h.segments() == 1)
+    h.frames(20)
+    assert h.segments() == 1
+    h.press("Z")
+    h.wait(lambda: len(h.app.known.timeline) == 1)
+    h.press("P")
+    h.wait(lambda: h.segments() >= 1)
+
+
+def test_a_saved_world_is_opened_where_it_was_left(hands):
+    h = hands().ready()
+    h.turn()
+    segments, camera = h.segments(), h.app.known.newest.cameras[-1]
+    assert h.app.known.unsaved
+    h.press("S", pygame.KMOD_CTRL)
+    h.wait(lambda: not h.app.known.unsaved)
+    assert (h.folder / "worlds" / "scene-7.mirage").exists()
+    h.press("N")
+    h.wait(lambda: h.app.start.scene == 8 and h.segments() == 0 and h.app.known.ready)
+    h.press("O", pygame.KMOD_CTRL)
+    h.wait(lambda: len(h.app.known.timeline) == 1 + 4 * segments)
+    assert np.allclose(h.app.walker.camera.c2w, camera.c2w, atol=1e-6)
+
+
+def test_a_tour_goes_there_and_back_without_running_ahead_of_what_is_known(hands):
+    h = hands(tour="there-and-back").ready()
+    assert h.app.walker.mode == "tour"
+    worst = 1.0
+    end = time.monotonic() + PATIENCE_S
+    while h.app.walker.mode == "tour":
+        assert time.monotonic() < end
+        h.frames()
+        time.sleep(0.002)
+        worst = min(worst, h.app.known.horizon.coverage(h.app.walker.camera))
+    assert h.segments() > 2 and worst > 0.4
+    assert np.linalg.norm(h.app.walker.camera.position) < 0.3
+
+
+def test_screenshots_and_recordings_are_files(hands):
+    h = hands().ready()
+    h.press("F12")
+    h.press("R")
+    h.frames(20)
+    h.press("R")
+    kinds = sorted(p.suffix for p in (h.folder / "out").iterdir())
+    assert kinds == [".mp4", ".png"]
+    assert any("recorded" in text for text in h.said())
+
+
+def test_generate_here_makes_a_segment_on_known_ground(hands):
+    h = hands().ready()
+    h.press("G")
+    h.wait(lambda: h.segments() == 1)
+
+
+def test_escape_asks_first(hands):
+    h = hands().ready()
+    h.press("Esc")
+    assert not h.app.quit and any("Esc again" in text for text in h.said())
+    h.press("Esc")
+    assert h.app.quit
+
+
+def test_a_start_that_cannot_be_is_the_users_mistake_in_one_line(hands, tmp_path):
+    h = hands(load=tmp_path / "none.mirage", scene=None)
+    with pytest.raises(ConfigError, match=r"none\.mirage: not a world"):
+        h.wait(lambda: False)
+
+
+def test_the_log_tells_of_display_segments_and_input(hands):
+    h = hands().ready()
+    h.turn()
+    lines = [json.loads(x) for x in (h.folder / "log.ndjson").read_text().splitlines()]
+    assert {x["type"] for x in lines} == {"display", "segment", "input"}
+    assert [x["index"] for x in lines if x["type"] == "segment"] == list(range(h.segments() + 1))
