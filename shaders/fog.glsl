@@ -1,4 +1,4 @@
-// The picture on the screen: what is known, and calm fog where nothing is.
+// The scene with calm fog where nothing is known, at the scene's own resolution.
 //
 // Fog takes its colour from the known surroundings, far too blurred to pretend a shape.
 
@@ -17,7 +17,6 @@ void main() {
 uniform sampler2D scene;  // premultiplied by known, with mip levels
 uniform vec3 mean_color;  // of everything known
 uniform float levels;  // mip levels of the scene
-uniform float drift;  // 0..1, goes round slowly
 uniform int style;  // 0 mist, 1 night
 uniform vec4 unknown_tint;  // colour and strength, for the coverage overlay
 in vec2 uv;
@@ -42,12 +41,10 @@ void main() {
 
     // Gaps too thin for the blur to notice are closed by it; wider ones have a soft border.
     vec4 near_blur = textureLod(scene, uv, 2.0);
-    vec4 color = texture(scene, uv);
     float wide = textureLod(scene, uv, 3.0).a;
+    vec4 color = texelFetch(scene, ivec2(gl_FragCoord.xy), 0);
     float known = smoothstep(0.40, 0.75, near_blur.a) * smoothstep(0.40, 0.85, wide);
     vec3 surface = color.rgb + near_blur.rgb / max(near_blur.a, 1e-3) * (1.0 - color.a);
-    float noise = grain(gl_FragCoord.xy + floor(drift * 64.0) * vec2(47.0, 17.0)) - 0.5;
-    fog += noise * mix(1.5, 4.0, float(style == 0)) / 255.0;
     out_color = vec4(mix(fog, surface, known), known);
 }
 #endif

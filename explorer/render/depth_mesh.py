@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
-EDGE = 0.06  # relative jump of inverse depth that parts two surfaces, beyond their own slope
-FLAT = 0.006  # relative error of inverse depth that a coarse square may have
+EDGE = 0.08  # relative jump of inverse depth that parts two surfaces, beyond their own slope
+FLAT = 0.02  # relative error of inverse depth that a coarse square may have
+SMOOTHING = 2  # rounds; generated depth is noisy, and every bump costs triangles
 BLOCKS = (16, 8, 4, 2)  # pixels, edge lengths of coarse squares
 
 
@@ -31,6 +32,7 @@ def depth_mesh(
     valid = depth_m > 0
     inverse = _snap_flying(inverse, valid)
     across, down = _links(inverse, valid)
+    inverse = _calm(inverse, across, down)
     corners, joined, alone = _corners(inverse, valid, across, down)
     shared = joined.all(-1) & valid
     single = valid.copy()
@@ -86,6 +88,19 @@ def _row_links(inverse: Floats, valid: Flags) -> Flags:
     bend = np.minimum(np.maximum(change[0], change[1]), np.maximum(change[2], change[3]))
     sky = (inverse[:, 1:] == 0) != (inverse[:, :-1] == 0)
     return both & ~sky & (np.minimum(np.abs(step), bend) <= EDGE * near)
+
+
+def _calm(inverse: Floats, across: Flags, down: Flags) -> Floats:
+    """Averages over linked neighbours, opposite ones in pairs so that a slope keeps its place."""
+    pair_x, pair_y = across[:, 1:] & across[:, :-1], down[1:] & down[:-1]
+    for _ in range(SMOOTHING):
+        total, count = inverse.copy(), np.ones_like(inverse)
+        total[:, 1:-1] += pair_x * (inverse[:, :-2] + inverse[:, 2:])
+        total[1:-1] += pair_y * (inverse[:-2] + inverse[2:])
+        count[:, 1:-1] += 2 * pair_x
+        count[1:-1] += 2 * pair_y
+        inverse = total / count
+    return inverse
 
 
 # Corner k of a pixel: 0 upper left, 1 upper right, 2 lower left, 3 lower right.

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.render.flat import FlatPass, Rect
-from explorer.render.points import ACCENT, Look, PointCloud, PointsPass, make_target
+from explorer.render.points import ACCENT, INSET_POINTS, Look, PointCloud, PointsPass, make_target
 from mirage_engine import Camera
 
-MAP_HZ = 12.0
+MAP_HZ = 8.0
 DEPTH_M = 20.0  # above and below the eye that the map shows
 CONE_M = 1.4
 
@@ -74,7 +74,7 @@ class Minimap:
         mode: int,
     ) -> None:
         side = target.width
-        look = Look(mode, 0.25, (2.0, 6.0), cut_above_m=0.3, dome_m=1e4, most=60_000)
+        look = Look(mode, 0.25, (2.0, 6.0), cut_above_m=0.3, dome_m=1e4, most=INSET_POINTS)
         matrix = _from_above(walker, self.across_m)
         self.points.draw_through(target, matrix, side / self.across_m, cloud, walker, look)
         if len(path) > 1:

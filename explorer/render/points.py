@@ -7,7 +7,7 @@ into a small picture that follows the walker and is only redrawn when something 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import moderngl
 import numpy as np
@@ -21,7 +21,8 @@ MODES = ("colour", "birth segment", "footprint")
 LAYOUT = np.dtype([("point", "<f4", 4), ("color", "u1", 4), ("facts", "<f4", 2)])
 BACKGROUND = (0.060, 0.068, 0.082)
 ACCENT = (0.98, 0.74, 0.36)
-INSET_HZ = 12.0
+INSET_HZ = 8.0
+INSET_POINTS = 25_000  # drawn at most; it is small
 WIDE = 1e9  # metres up: cuts nothing
 
 
@@ -49,6 +50,10 @@ class PointCloud:
         """Adds points; only these are uploaded."""
         count = len(points_world)
         births = np.broadcast_to(np.asarray(born, np.int64), (count,))
+        # Mixed within each segment, so that every n-th point is a fair sample and not a stripe.
+        mixed = np.random.default_rng(count).permutation(count)
+        mixed = mixed[np.argsort(births[mixed], kind="stable")]
+        points_world, colors, footprints_m = points_world[mixed], colors[mixed], footprints_m[mixed]
         rows = np.zeros(count, LAYOUT)
         rows["point"], rows["facts"][:, 0], rows["facts"][:, 1] = points_world, births, footprints_m
         rows["color"][:, :3], rows["color"][:, 3] = colors, 255
@@ -178,7 +183,7 @@ class Inset:
         walker: Camera,
         cloud: PointCloud,
         now_s: float,
-        look: Look = Look(age_fade=0.35, size_px=(1.0, 4.0), cut_above_m=0.35, most=60_000),
+        look: Look = Look(age_fade=0.35, size_px=(1.5, 4.0), cut_above_m=0.35),
         path: Sequence[NDArray[np.floating]] = (),  # [3] positions that were walked
     ) -> None:
         """Redraws the picture if something changed and it is due, and puts it on the target."""
@@ -201,7 +206,8 @@ class Inset:
         if self._target is None or self._target.size != size:
             self.picture, self._target = make_target(self.ctx, size)
         camera = follow(walker, (size[1], size[0]))
-        self.points.draw(self._target, camera, cloud, walker, look)
+        thin = replace(look, most=min(look.most, INSET_POINTS))
+        self.points.draw(self._target, camera, cloud, walker, thin)
         if len(path) > 1:
             walked = np.stack(path)
             ends = segments_px(camera, np.stack([walked[:-1], walked[1:]], 1))

@@ -24,7 +24,7 @@ from mirage_engine import Camera, pose_distance
 NEAR_M = 0.05
 FAR_M = 1e7  # so that sky is at the far plane and still inside
 SAME_SURFACE = 0.04  # relative depth within which two keyframes show one surface
-TEXELS_ACROSS = 1.9  # pixels of the drawn picture per keyframe pixel, at scale 1
+TEXELS_ACROSS = 1.6  # pixels of the drawn picture per keyframe pixel, at scale 1
 FADE_S = 0.3
 
 

@@ -46,9 +46,10 @@ class Display:
 
     def frame(self, camera: Camera, now_s: float, keyframes: int = KEYFRAMES) -> None:
         screen, shots = self.window.screen, self.keyframes[:keyframes]
-        if self.reproject.draw(camera, shots, now_s):
+        changed = self.reproject.draw(camera, shots, now_s)
+        if changed:
             self.mean = self.reproject.mean_color()
-        self.fog.draw(screen, self.reproject.picture, self.mean, now_s)
+        self.fog.draw(screen, self.reproject.picture, self.mean, now_s, changed=changed)
         rect = (SIZE[1] - 320, SIZE[0] - 206, 306, 192)
         self.inset.draw(screen, rect, camera, self.cloud, now_s, path=self.path)
         rect = (SIZE[1] - 170, 14, 156, 156)
