@@ -34,6 +34,12 @@ from mirage_engine import (
 )
 
 FPS = 16  # of the video
+MEMORY_WORDS = {
+    "latent": "latent memory",
+    "rgb": "colour memory",
+    "none": "no memory",
+    "copy": "memory read out without a generator",
+}
 
 log = logging.getLogger("mirage")
 
@@ -145,7 +151,7 @@ def _sheet(walk: Walk, content: dict[str, Any], start: str) -> np.ndarray:
         for frame, camera in zip(segment.frames, segment.cameras, strict=True):
             shots.append(contact_sheet.Shot(frame, camera, len(shots), number))
     facts = [
-        f"{content['config']}, {content['memory_kind']} memory",
+        f"{content['config']}, {MEMORY_WORDS[content['memory_kind']]}",
         start,
         f"{content['frames']} frames in {content['segments']} segments",
         f"{content['frames_per_second']:.1f} frames/s on {content['device']}",
