@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mirage_engine.config import GeneratorConfig
 from mirage_engine.generator.attention import MatmulAttnProcessor
-from mirage_engine.generator.condition import fill_holes, pocket_condition, style_tokens
+from mirage_engine.generator.condition import pocket_condition, style_tokens
 from mirage_engine.generator.schedule import scheduler, velocity_from
 from mirage_engine.generator.transformer import MirageTransformer3DModel
 from mirage_engine.parts import Cancelled, Context, Generated, OnStep
@@ -35,8 +35,8 @@ class WanGenerator:
         channels = noise.shape[1]
         text = style_tokens(context.start)[None].to(self.device)
         memory = pocket_condition(context.view, context.cameras)[None].to(self.device)
-        readout = fill_holes(context.view.latents, context.view.mask).transpose(0, 1)[None]
-        readout = readout.to(self.device)
+        with self._autocast():
+            readout = self.transformer.readout(memory).float()
         steps = scheduler(config.steps, config.shift)
         target = noise.transpose(0, 1)[None].to(self.device)
         first = context.first.to(self.device)
@@ -67,8 +67,11 @@ class WanGenerator:
         latents = torch.cat([past[0], target, past[1]], 2)
         times = torch.zeros(latents.shape[2], device=self.device)
         times[references + 1 : references + frames] = timestep
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+        with self._autocast():
             output = self.transformer(
                 latents, times, text, memory, references, self.config.hint_scale
             )
         return output[:, :, references : references + frames].float()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)

@@ -3,7 +3,8 @@
 What it adds to `WanTransformer3DModel`: a timestep per latent frame (Wan2.2 TI2V), positions that
 know references from targets, and VACE-style blocks that turn memory's read-out into hints for
 every second backbone block. Latent frames come in the order references, target, preceding; memory
-is given for target and preceding only. Knows nothing of schedules, cameras or codecs.
+is given for target and preceding only. A small network may also mend the read-out itself before it
+is corrected (`ReadoutRepair`; pocket only). Knows nothing of schedules, cameras or codecs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 
 import torch
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from diffusers.models.transformers.transformer_wan import (
     WanTransformer3DModel,
     WanTransformerBlock,
@@ -50,11 +52,39 @@ class MemoryBlock(WanTransformerBlock):
         return self.proj_out(control), control
 
 
+class ReadoutRepair(nn.Module):
+    """Convolutions that mend what lies between the points: seams, edges, sub-cell shifts.
+
+    Local work at full latent resolution, which patches of a transformer are bad at. Starts as the
+    identity on the read-out, so that it never loses to copying.
+    """
+
+    def __init__(self, channels: int, memory_channels: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.stem = nn.Conv2d(memory_channels, width, 3, padding=1)
+        self.blocks = nn.Sequential(
+            *(AutoencoderTinyBlock(width, width, "relu") for _ in range(blocks))
+        )
+        self.head = nn.Conv2d(width, channels, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        if self.head.bias is not None:
+            nn.init.zeros_(self.head.bias)
+
+    def forward(self, memory: Tensor) -> Tensor:  # [B, Cm, t, h, w] -> [B, C, t, h, w]
+        """`memory` starts with the filled read-out."""
+        batch, frames = memory.shape[0], memory.shape[2]
+        flat = memory.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        delta = self.head(self.blocks(torch.relu(self.stem(flat))))
+        return memory[:, : self.channels] + delta.unflatten(0, (batch, frames)).transpose(1, 2)
+
+
 class MirageTransformer3DModel(WanTransformer3DModel):
     """Wan transformer plus memory side branch; saves to and loads from diffusers folders.
 
-    Arguments beyond Wan's own: `memory_in_channels` of the side branch's input, and
-    `memory_layers`, the backbone blocks that receive a hint (None: every second one).
+    Arguments beyond Wan's own: `memory_in_channels` of the side branch's input; `memory_layers`,
+    the backbone blocks that receive a hint (None: every second one); `repair_width` and
+    `repair_blocks` of the `ReadoutRepair` (0: none).
     """
 
     _no_split_modules = ["WanTransformerBlock", "MemoryBlock"]  # noqa: RUF012
@@ -78,6 +108,8 @@ class MirageTransformer3DModel(WanTransformer3DModel):
         rope_max_seq_len: int = 1024,
         memory_in_channels: int = 96,
         memory_layers: tuple[int, ...] | None = None,
+        repair_width: int = 0,
+        repair_blocks: int = 3,
     ) -> None:
         super().__init__(
             patch_size=patch_size,
@@ -106,6 +138,17 @@ class MirageTransformer3DModel(WanTransformer3DModel):
             MemoryBlock(dim, ffn_dim, num_attention_heads, eps, first=i == 0)
             for i in range(len(layers))
         )
+        self.repair = (
+            ReadoutRepair(in_channels, memory_in_channels, repair_width, repair_blocks)
+            if repair_width
+            else None
+        )
+
+    def readout(self, memory: Tensor) -> Tensor:
+        """[B, C, t, h, w]: what the condition [B, Cm, t, h, w] says is there, before generation."""
+        if self.repair is not None:
+            return self.repair(memory)
+        return memory[:, : self.config["in_channels"]]
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,

@@ -43,6 +43,7 @@ def network_config(size: NetworkConfig, channels: int) -> dict[str, Any]:
         "ffn_dim": size.ffn,
         "num_layers": size.layers,
         "memory_in_channels": channels + EXTRA_CHANNELS,
+        "repair_width": size.repair,
     }
 
 
@@ -66,7 +67,11 @@ class Trainer:
             self.network.set_attn_processor(MatmulAttnProcessor())
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), recipe.lr, (0.9, 0.98), weight_decay=recipe.weight_decay
+            self.network.parameters(),
+            recipe.lr,
+            (0.9, 0.98),
+            weight_decay=recipe.weight_decay,
+            fused=True,
         )
         self.steps, self.samples, self.best, self.spent_s = 0, 0, float("inf"), 0.0
 
@@ -81,7 +86,9 @@ class Trainer:
         )
         noise = torch.randn(clean.shape, generator=generator).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
-            guess = predict(self.network, clean, moved["condition"], moved["text"], sigma, noise)
+            guess = predict(
+                self.network, clean, moved["first"], moved["condition"], moved["text"], sigma, noise
+            )
         loss = generator_loss(guess, clean, self.latent_std, self.recipe.depth_weight)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

@@ -36,7 +36,8 @@ def noise_levels(
 
 def predict(
     network: MirageTransformer3DModel,
-    clean: Tensor,  # [B, C, t, h, w]; frame 0 stays clean
+    clean: Tensor,  # [B, C, t, h, w]
+    first: Tensor,  # [B, C, h, w] what the network is shown as clean frame 0
     condition: Tensor,  # [B, Cm, t, h, w]
     text: Tensor,  # [B, L, 4C]
     sigma: Tensor,  # [B]
@@ -48,8 +49,9 @@ def predict(
     level[:, 0] = 0
     wide = level[:, None, :, None, None]
     noisy = add_noise(clean, noise, wide)
+    noisy[:, :, 0] = first
     output = network(noisy, level * 1000, text, condition).float()
-    readout = condition[:, :channels]
+    readout = network.readout(condition).float()
     guess = clean_from(output[:, :channels], noisy, wide, readout, "correction")
     return Prediction(guess, output[:, channels])
 

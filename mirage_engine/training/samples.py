@@ -29,7 +29,8 @@ from mirage_engine.training.settings import GeneratorRecipe
 class Sample:
     """One training example; batches stack the fields."""
 
-    clean: Tensor  # [C, t, h, w], frame 0 is given to the network clean
+    clean: Tensor  # [C, t, h, w]
+    first: Tensor  # [C, h, w] frame 0 as the network gets it: generated, so not quite right
     condition: Tensor  # [C + 11, t, h, w]; the first C are the filled read-out
     text: Tensor  # [L, 4C]
     mask: Tensor  # [t, h, w] bool, True where memory had something
@@ -51,6 +52,7 @@ def make_sample(
     view = remember(clip, sources, cameras, codec, recipe, rng)
     return Sample(
         clean.transpose(0, 1).contiguous(),
+        clean[0] + noise_like(clean[:1], rng)[0] * rng.uniform(0, 0.12) * (rng.random() < 0.6),
         pocket_condition(view, cameras),
         style_tokens(clip.latents[0].float()),
         view.mask,
@@ -94,9 +96,7 @@ def remember(
     if len(sources):
         latents = clip.latents[torch.from_numpy(sources)].float()
         shape = latents.shape[0], *latents.shape[-2:]
-        rough = torch.randn(latents.shape, generator=generator)
-        smooth = F.interpolate(F.avg_pool2d(rough, 4), shape[1:]) * 4
-        latents = latents + noise * (0.6 * rough + 0.4 * smooth)
+        latents = latents + noise * noise_like(latents, rng)
         depth = linear_depth(codec, latents)
         drift = 1 + 0.02 * noise / 0.15 * torch.randn(shape[0], 1, 1, generator=generator)
         depth = depth * scale * drift
@@ -105,6 +105,14 @@ def remember(
         memory.write(latents, depth, views, keep, segment=0)
     view = memory.read(cameras, codec.spec.latent_size(cameras[0].size))
     return replace(view, latents=codec.at_depth(view.latents, view.depth_m))
+
+
+def noise_like(latents: Tensor, rng: np.random.Generator) -> Tensor:
+    """Errors of about unit size, some independent from cell to cell and some in patches."""
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    rough = torch.randn(latents.shape, generator=generator)
+    smooth = F.interpolate(F.avg_pool2d(rough, 4), latents.shape[-2:]) * 4
+    return 0.6 * rough + 0.4 * smooth
 
 
 def linear_depth(codec: PocketCodec, latents: Tensor) -> Tensor:

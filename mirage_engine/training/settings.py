@@ -16,6 +16,7 @@ class NetworkConfig:
     heads: int = 4
     layers: int = 6
     ffn: int = 1024
+    repair: int = 48  # width of the convolutions that mend the read-out
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class GeneratorRecipe:
     workers: int = 1  # processes that make samples
     seed: int = 0
     device: str = "auto"
-    compile: bool = True
+    compile: bool = False
     lens: LensConfig = field(default_factory=LensConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)

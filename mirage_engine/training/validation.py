@@ -43,7 +43,9 @@ class Validation:
             sigma = noise_levels(len(clean), 1.0, recipe.shift, generator).to(self.device)
             noise = torch.randn(clean.shape, generator=generator).to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16):
-                guess = predict(network, clean, moved["condition"], moved["text"], sigma, noise)
+                guess = predict(
+                    network, clean, moved["first"], moved["condition"], moved["text"], sigma, noise
+                )
             loss = generator_loss(guess, clean, std, recipe.depth_weight)
             totals.setdefault("loss", []).append(loss[None])
             mask = moved["mask"][:, 1:]
