@@ -22,7 +22,8 @@ from mirage_engine.segment import Segment
 
 if TYPE_CHECKING:
     from mirage_engine.evaluation.report import tour_report
-    from mirage_engine.world import World, load_world, open_world
+    from mirage_engine.loading import load_world, open_world
+    from mirage_engine.world import World
 
 __version__ = "0.1.0"
 __all__ = [
@@ -46,8 +47,8 @@ __all__ = [
 
 _LAZY = {
     "World": "mirage_engine.world",
-    "load_world": "mirage_engine.world",
-    "open_world": "mirage_engine.world",
+    "load_world": "mirage_engine.loading",
+    "open_world": "mirage_engine.loading",
     "tour_report": "mirage_engine.evaluation.report",
 }
 

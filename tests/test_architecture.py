@@ -28,13 +28,14 @@ LAYERS = [
         "planner",
         "rooms",
     },
-    {"world"},
     {"world_file"},
+    {"world"},
+    {"loading"},
     {"training", "evaluation"},
 ]
 LAYER = {name: row for row, names in enumerate(LAYERS) for name in names}
 # (importer, imported) that the rows alone would not allow.
-EXCEPTIONS = {("geometry", "camera"), ("world", "world_file")}
+EXCEPTIONS = {("geometry", "camera")}
 
 # Who may use which library. Anything else is free.
 OWNERS = {

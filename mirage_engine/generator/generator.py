@@ -25,6 +25,8 @@ class WanGenerator:
         self.config = config
         self.device = next(transformer.parameters()).device
         self.half = config.dtype == "bfloat16"
+        if self.half:
+            halve(transformer)
         if self.half and self.device.type == "cpu":
             transformer.set_attn_processor(MatmulAttnProcessor())
 
@@ -75,3 +77,15 @@ class WanGenerator:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
+
+
+def halve(network: torch.nn.Module) -> None:
+    """Products in bfloat16, once and for all, where autocast would cast the weights every time.
+
+    Modulation tables stay float32, as in diffusers.
+    """
+    for module in network.modules():
+        if isinstance(
+            module, torch.nn.Linear | torch.nn.Conv2d | torch.nn.Conv3d | torch.nn.RMSNorm
+        ):
+            module.to(torch.bfloat16)

@@ -1,0 +1,109 @@
+"""From a preset to a World: where settings meet classes, and devices are chosen.
+
+Mistakes that can be seen without loading anything are reported before anything is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from mirage_engine import world_file
+from mirage_engine.codecs.pocket import PocketCodec, load_codec
+from mirage_engine.config import ConfigError, Preset
+from mirage_engine.depth import CodecDepth
+from mirage_engine.generator.generator import WanGenerator
+from mirage_engine.generator.transformer import load_transformer
+from mirage_engine.memory import LatentMemory, NoMemory
+from mirage_engine.parts import Memory
+from mirage_engine.static_filter import CodecFilter, KeepAll
+from mirage_engine.world import Parts, World
+
+OnStage = Callable[[str], None]
+
+
+def load_world(
+    preset: Preset,
+    seed: int = 0,
+    device: str = "auto",
+    on_stage: OnStage | None = None,
+    threads: int | None = None,
+) -> World:
+    """Builds the world that a preset describes; begin it before walking.
+
+    Args:
+        device: auto, cpu, cuda or cuda:N.
+        on_stage: told, in a few words, what is being loaded.
+        threads: CPU threads for the model; None leaves torch's own choice.
+
+    Raises:
+        ConfigError: a device that is not there, weights that cannot be read, or a part that
+            this preset asks for and the engine does not have.
+    """
+    tell = on_stage or (lambda _: None)
+    if threads is not None:
+        torch.set_num_threads(max(1, threads))
+    place = _device(device)
+    _check(preset)
+    tell("loading the codec")
+    codec: PocketCodec = load_codec(preset.codec.weights).to(place)
+    generator = None
+    if preset.memory.kind != "copy":
+        tell("loading the generator")
+        transformer = load_transformer(preset.generator.weights).to(place)
+        generator = WanGenerator(transformer, preset.generator)
+    memory = _memory(preset, codec.spec.channels)
+    keep = KeepAll() if preset.static_filter == "none" else CodecFilter()
+    parts = Parts(memory, generator, codec, CodecDepth(), keep)
+    return World(preset, seed, parts, str(place))
+
+
+def open_world(
+    path: Path | str,
+    device: str = "auto",
+    on_stage: OnStage | None = None,
+    threads: int | None = None,
+) -> World:
+    """A saved world, ready to go on. Raises ConfigError, naming the part that is damaged."""
+    header = world_file.read_header(Path(path))
+    world = load_world(header["preset"], header["seed"], device, on_stage, threads)
+    world.restore(path)
+    return world
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise ConfigError(f"--device {wanted}: must be auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise ConfigError(f"--device {wanted}: this machine has {count} CUDA devices; try cpu")
+    elif device.type != "cpu":
+        raise ConfigError(f"--device {wanted}: must be auto, cpu, cuda or cuda:N")
+    return device
+
+
+def _check(preset: Preset) -> None:
+    """Raises ConfigError for parts that this version does not have."""
+    if preset.memory.kind == "rgb":
+        raise ConfigError("--memory rgb: this version has no RGB baseline; try latent, none, copy")
+    if preset.codec.kind != "pocket" or preset.generator.condition != "pocket":
+        raise ConfigError(f"preset '{preset.name}': this version runs pocket codecs only")
+    if preset.planner.preceding or preset.planner.references:
+        raise ConfigError(
+            f"preset '{preset.name}': planner.preceding and planner.references must be 0 "
+            "in this version"
+        )
+
+
+def _memory(preset: Preset, channels: int) -> Memory:
+    kind = preset.memory.kind
+    if kind == "none":
+        return NoMemory(channels)
+    return LatentMemory(channels, preset.memory)
