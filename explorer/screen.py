@@ -73,7 +73,7 @@ class Screen:
     def _draw_scene(self, frame: Frame) -> None:
         camera = window_camera(frame.camera, self._window.size)
         keyframes = self._choose(frame)
-        self._reproject.draw(camera, keyframes, frame.now_s)
+        changed = self._reproject.draw(camera, keyframes, frame.now_s)
         if frame.now_s >= self._measure_due_s:  # reading back waits for the picture
             self._measure_due_s = frame.now_s + MEASURE_S
             self._mean = self._reproject.mean_color()
@@ -86,6 +86,7 @@ class Screen:
             frame.now_s,
             frame.view.fog_style,
             UNKNOWN_TINT if frame.view.tint else NO_TINT,
+            changed,
         )
 
     def _draw_points(self, frame: Frame) -> None:

@@ -132,5 +132,5 @@ def test_the_model_survives_a_diffusers_folder(tmp_path):
 def test_a_file_that_is_no_generator_is_refused_in_one_line(tmp_path):
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"nothing of the kind")
-    with pytest.raises(ConfigError, match="bad.safetensors"):
+    with pytest.raises(ConfigError, match=r"bad\.safetensors"):
         load_transformer(str(bad))
