@@ -31,9 +31,13 @@ def save_weights(module: nn.Module, path: Path, header: dict[str, Any]) -> None:
 
 
 def save_state(state: dict[str, Tensor], path: Path, header: dict[str, Any]) -> None:
+    """Raises OSError when the file cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    save_file(state, part, metadata={"mirage": json.dumps(header)})
+    try:
+        save_file(state, part, metadata={"mirage": json.dumps(header)})
+    except SafetensorError as error:
+        raise OSError(str(error)) from None
     part.chmod(0o644)  # safetensors writes for its owner alone
     part.replace(path)
 

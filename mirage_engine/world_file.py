@@ -59,9 +59,10 @@ def save(
     """Raises ConfigError when the folder cannot be written."""
     try:
         (path / "latents").mkdir(parents=True, exist_ok=True)
+        before = set((path / "latents").glob("*.safetensors"))
         names = [_save_latents(path, i, entry.latents) for i, entry in enumerate(entries)]
         memory.save(path / "memory.safetensors")
-        _save_pictures(path, len(entries), show)
+        _save_pictures(path, len(entries), show, path / names[0] in before)
         data = {
             "format": FORMAT,
             **header,
@@ -86,13 +87,14 @@ def load(path: Path, memory: Memory, channels: int) -> Saved:
                 for p in item["c2w"]
             )
             numbers = {key: item[key] for key in NUMBERS}
-            latents = load_state(path / item["latents"])[0]["latents"]
+            file, frames = path / item["latents"], len(item["c2w"])
         except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, ConfigError):
-                raise
             raise ConfigError(f"{path}/world.json: segment {i} is damaged ({error})") from None
-        if latents.ndim != 4 or latents.shape[1] != channels:
-            raise ConfigError(f"{path / item['latents']}: has shape {tuple(latents.shape)}")
+        latents = load_state(file)[0].get("latents")
+        if latents is None or latents.ndim != 4 or latents.shape[1] != channels:
+            raise ConfigError(f"{file}: holds no latents of {channels} channels")
+        if not 1 <= len(latents) <= frames:
+            raise ConfigError(f"{file}: has {len(latents)} latent frames for {frames} pictures")
         entries.append({"latents": latents, "cameras": cameras, **numbers})
     memory.load(path / "memory.safetensors")
     # A save that was cut short left memory one segment ahead or behind: use what both know.
@@ -120,6 +122,9 @@ def read_header(path: Path) -> dict[str, Any]:
     missing = {"seed", "scene", "preset", "segments"} - data.keys()
     if missing or not isinstance(data["segments"], list) or not data["segments"]:
         raise ConfigError(f"{file}: damaged, without {', '.join(sorted(missing)) or 'segments'}")
+    whole = isinstance(data["seed"], int) and isinstance(data["scene"], int | None)
+    if not whole or not isinstance(data["preset"], dict):
+        raise ConfigError(f"{file}: damaged, with a broken seed, scene or preset")
     data["preset"] = from_dict(data["preset"], Preset, f"{file}: preset")
     return data
 
@@ -132,9 +137,11 @@ def _save_latents(path: Path, index: int, latents: Tensor) -> str:
     return name
 
 
-def _save_pictures(path: Path, count: int, show: Callable[[int], Segment]) -> None:
+def _save_pictures(
+    path: Path, count: int, show: Callable[[int], Segment], same_start: bool
+) -> None:
     for name, index in (("start.png", 0), ("thumbnail.png", count - 1)):
-        if name == "start.png" and (path / name).exists():
+        if name == "start.png" and same_start and (path / name).exists():
             continue
         part = path / (name + ".part")
         Image.fromarray(show(index).frames[-1]).save(part, "PNG")

@@ -40,7 +40,7 @@ class WanGenerator:
         with self._autocast():
             readout = self.transformer.readout(memory).float()
         steps = scheduler(config.steps, config.shift)
-        target = noise.transpose(0, 1)[None].to(self.device)
+        target = noise.transpose(0, 1)[None].to(self.device, copy=True)
         first = context.first.to(self.device)
         target[:, :, 0] = first
         sure = torch.ones(())

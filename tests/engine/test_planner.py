@@ -1,0 +1,122 @@
+"""Which frames a segment is made of, against the official plans and by hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mirage_engine.config import PlannerConfig
+from mirage_engine.parts import CodecSpec
+from mirage_engine.planner import (
+    Keyframe,
+    check_path,
+    iteration_plan,
+    latent_cameras,
+    nearest_keyframe,
+    new_frames,
+    split_path,
+)
+from tests.engine.tiny_engine import camera_at
+
+
+def spec(temporal_stride: int) -> CodecSpec:
+    return CodecSpec(11, 4, temporal_stride, 16, carries_depth=True)
+
+
+def path(count: int, size: tuple[int, int] = (80, 128)) -> list:
+    return [camera_at((0, 0, 0.1 * i), size=size) for i in range(count)]
+
+
+@pytest.mark.golden
+def test_plans_are_the_official_ones(golden):
+    plans = json.loads((golden / "plans.json").read_text())["iteration_plan"]
+    assert len(plans) > 100
+    for frames, wanted in plans.items():
+        if wanted == "ValueError":
+            with pytest.raises(ValueError, match="4k"):
+                iteration_plan(int(frames))
+        else:
+            assert [list(segment) for segment in iteration_plan(int(frames))] == wanted, frames
+
+
+@pytest.mark.golden
+def test_latent_frames_have_the_official_cameras(golden):
+    for case in json.loads((golden / "plans.json").read_text())["target_pose_indices"]:
+        cameras = path(case["start_frame"] + case["num_frames"])
+        plan = iteration_plan(case["num_frames"])
+        for (start, end, _), wanted in zip(plan, case["target_pose_indices"], strict=True):
+            first = case["start_frame"] + max(start - 1, 0)  # the frame that is repeated
+            last = case["start_frame"] + end
+            group = spec(case["temporal_stride"])
+            made = [cameras[first], *latent_cameras(cameras[first + 1 : last], group)]
+            assert [cameras.index(camera) for camera in made] == wanted
+
+
+def test_a_refused_length_comes_with_one_that_would_do():
+    with pytest.raises(ValueError, match="got 40; 37 would do"):
+        iteration_plan(40)
+
+
+def test_every_picture_has_a_latent_frame_of_its_own_without_temporal_stride():
+    cameras = path(4)
+    assert latent_cameras(cameras, spec(1)) == cameras
+
+
+def test_a_latent_frame_of_four_pictures_is_seen_from_the_last():
+    cameras = path(8)
+    assert latent_cameras(cameras, spec(4)) == [cameras[3], cameras[7]]
+
+
+@pytest.mark.parametrize(
+    ("frames", "stride", "wanted"), [(5, 1, 4), (33, 4, 32), (35, 4, 32), (1, 1, 0)]
+)
+def test_a_full_segment_adds_whole_groups_after_its_first_frame(frames, stride, wanted):
+    assert new_frames(PlannerConfig(frames=frames), spec(stride)) == wanted
+
+
+@pytest.mark.parametrize("count", [0, 5, 60])
+def test_a_path_of_the_wrong_length_is_refused_with_what_would_do(count):
+    with pytest.raises(ValueError, match=f"1 to 4 new cameras, got {count}"):
+        check_path(path(count), PlannerConfig(frames=5), spec(1))
+
+
+def test_a_path_that_breaks_a_group_is_refused():
+    with pytest.raises(ValueError, match="groups of 4, got 6"):
+        check_path(path(6), PlannerConfig(frames=33), spec(4))
+
+
+def test_a_path_of_two_picture_sizes_is_refused():
+    mixed = [*path(2), *path(1, (40, 64))]
+    with pytest.raises(ValueError, match="same picture size"):
+        check_path(mixed, PlannerConfig(frames=5), spec(1))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_every_length_up_to_a_full_segment_will_do(count):
+    check_path(path(count), PlannerConfig(frames=5), spec(1))
+
+
+def test_a_long_path_is_cut_without_losing_or_doubling_a_camera():
+    cameras = path(11)
+    pieces = split_path(cameras, 4)
+    assert [len(piece) for piece in pieces] == [4, 4, 3]
+    assert sum(pieces, []) == cameras
+
+
+def test_a_segment_starts_from_the_nearest_frame():
+    frames = [Keyframe(0, i, camera_at((0, 0, float(i)))) for i in range(5)]
+    assert nearest_keyframe(frames, camera_at((0.3, 0, 2.9))).frame == 3
+
+
+def test_looking_the_same_way_counts_beside_being_near():
+    near = Keyframe(0, 0, camera_at((0, 0, 0), 60.0))  # as far as two metres
+    apart = Keyframe(1, 0, camera_at((0, 0, 1.5)))
+    assert nearest_keyframe([near, apart], camera_at()) is apart
+    assert nearest_keyframe([near, apart], camera_at((0, 0, -1.0))) is apart
+    assert nearest_keyframe([near, apart], camera_at((0, 0, -1.0), 25.0)) is near
+
+
+def test_of_equally_near_frames_the_newest_wins():
+    frames = [Keyframe(i, 0, camera_at((0, 0, 1.0))) for i in range(3)]
+    assert nearest_keyframe(frames, camera_at()).segment == 2
