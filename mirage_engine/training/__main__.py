@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
+
+# Before torch is imported: threads that wait awake stall one another on a machine in use.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from mirage_engine.config import ConfigError, load_config, read_toml
 from mirage_engine.training.codec import train_codec

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from mirage_engine.camera import Camera, pinhole
 from mirage_engine.checkpoints import load_into, load_state, save_weights
-from mirage_engine.codecs.pocket import NEAR_M, SKY_M, PocketCodec, fit_basis
+from mirage_engine.codecs.pocket import NEAR_M, PATCH, SKY_M, PocketCodec, fit_basis
 from mirage_engine.rooms import SPLITS, Scene
 from mirage_engine.training.settings import CodecRecipe
 from mirage_engine.training.structures import make_structure
@@ -40,19 +40,22 @@ def train_codec(recipe: CodecRecipe, minutes: float) -> None:
         save_weights(codec, output, {"trained": "linear basis only"})
     if minutes <= 0:
         return
-    optimizer = torch.optim.AdamW(codec.refine.parameters(), recipe.lr)
+    optimizer = torch.optim.AdamW(codec.refine.parameters(), recipe.lr, weight_decay=0.0)
     with torch.no_grad():
         latents = torch.cat(
             [codec.encode(f, d) for f, d in zip(frames.split(16), depth.split(16), strict=True)]
         )
-    started, seen = time.monotonic(), 0
+    started, seen, steps = time.monotonic(), 0, 0
     bar = tqdm(total=round(minutes * 60), unit="s", desc="codec")
     while (spent := time.monotonic() - started) < minutes * 60:
-        rate = recipe.lr * min(1.0, 4 * (1 - spent / (minutes * 60)) + 0.02)
+        # Slowly at first: a rate that is too high kills the rectifiers, and the network with them.
+        steps += 1
+        rate = recipe.lr * min(1.0, steps / 200, 3 * (1 - spent / (minutes * 60)) + 0.02)
         for group in optimizer.param_groups:
             group["lr"] = rate
         pick = torch.randint(len(frames), (recipe.batch,))
-        loss = codec_loss(codec, latents[pick], frames[pick], depth[pick], recipe.latent_noise)
+        batch = crop(latents[pick], frames[pick], depth[pick])
+        loss = codec_loss(codec, *batch, recipe.latent_noise)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(codec.refine.parameters(), 1.0)
@@ -65,6 +68,16 @@ def train_codec(recipe: CodecRecipe, minutes: float) -> None:
         codec, output, {"samples": seen, "minutes": minutes, "scores": score(codec, recipe)}
     )
     log.info("codec: %s", score(codec, recipe))
+
+
+def crop(latents: Tensor, frames: Tensor, depth_m: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same random window of all three: convolutions learn as much from a part."""
+    rows, columns = latents.shape[-2] * 3 // 5, latents.shape[-1] // 2
+    y = int(torch.randint(latents.shape[-2] - rows + 1, ()))
+    x = int(torch.randint(latents.shape[-1] - columns + 1, ()))
+    cells = (slice(y, y + rows), slice(x, x + columns))
+    pixels = tuple(slice(c.start * PATCH, c.stop * PATCH) for c in cells)
+    return latents[:, :, *cells], frames[:, *pixels], depth_m[:, *pixels]
 
 
 def codec_loss(

@@ -52,7 +52,7 @@ def make_sample(
     view = remember(clip, sources, cameras, codec, recipe, rng)
     return Sample(
         clean.transpose(0, 1).contiguous(),
-        clean[0] + noise_like(clean[:1], rng)[0] * rng.uniform(0, 0.12) * (rng.random() < 0.6),
+        worn(clean[:1], rng)[0],
         pocket_condition(view, cameras),
         style_tokens(clip.latents[0].float()),
         view.mask,
@@ -64,20 +64,20 @@ def choose_sources(
 ) -> np.ndarray:
     """Which frames memory was built from, in the order in which they were walked."""
     kind = rng.random()
-    if kind < 0.05:
-        return order[:0]
-    if kind < 0.15:
-        return order[begin : begin + 1]
-    if kind < 0.65:  # walking on: all that came before
-        past = order[: begin + 1]
-        count = int(rng.integers(1, 7))
-        chosen = rng.choice(past, min(count, len(past)), replace=False)
-        return np.unique(np.concatenate([chosen, past[:1], past[-1:]]))
-    rest = np.setdiff1d(order, window[1:])
-    chosen = rng.choice(rest, int(rng.integers(2, 7)), replace=False)
-    if kind < 0.85:  # coming to a place seen from elsewhere
-        return np.unique(chosen)
-    return np.unique(np.concatenate([chosen, window[1:]]))  # coming back exactly
+    past, rest = order[: begin + 1], np.setdiff1d(order, window[1:])
+    count = int(rng.integers(1, 7))
+    if kind < 0.05:  # nothing is known
+        chosen = order[:0]
+    elif kind < 0.15:  # only what stands before the walker
+        chosen = past[-1:]
+    elif kind < 0.65:  # walking on: what came before, the start and the last frame among it
+        some = rng.choice(past, min(count, len(past)), replace=False)
+        chosen = np.concatenate([some, past[:1], past[-1:]])
+    else:  # coming to a place seen from elsewhere, and sometimes from exactly here
+        chosen = rng.choice(rest, count + 1, replace=False)
+        if kind > 0.85:
+            chosen = np.concatenate([chosen, window[1:]])
+    return order[np.isin(order, chosen)]
 
 
 def remember(
@@ -90,16 +90,14 @@ def remember(
 ) -> MemoryView:
     """Memory's view of `cameras` after it was shown `sources` with the faults of real use."""
     memory = LatentMemory(codec.spec.channels, recipe.memory)
-    noise = rng.uniform(0.0, 0.15) if rng.random() < 0.7 else 0.0
-    scale = 1 + 0.03 * rng.standard_normal() * (rng.random() < 0.5)
+    scale, drift = 0.02 * rng.standard_normal(2) * (rng.random(2) < 0.4)
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     if len(sources):
         latents = clip.latents[torch.from_numpy(sources)].float()
         shape = latents.shape[0], *latents.shape[-2:]
-        latents = latents + noise * noise_like(latents, rng)
+        latents = worn(latents, rng)
         depth = linear_depth(codec, latents)
-        drift = 1 + 0.02 * noise / 0.15 * torch.randn(shape[0], 1, 1, generator=generator)
-        depth = depth * scale * drift
+        depth = depth * (1 + scale + drift * torch.randn(shape[0], 1, 1, generator=generator))
         keep = holes(shape, rng, generator).repeat_interleave(4, 1).repeat_interleave(4, 2)
         views = [clip.cameras[i] for i in sources]
         memory.write(latents, depth, views, keep, segment=0)
@@ -107,12 +105,21 @@ def remember(
     return replace(view, latents=codec.at_depth(view.latents, view.depth_m))
 
 
-def noise_like(latents: Tensor, rng: np.random.Generator) -> Tensor:
-    """Errors of about unit size, some independent from cell to cell and some in patches."""
+def worn(latents: Tensor, rng: np.random.Generator) -> Tensor:
+    """Frames [T, C, h, w] as the generator might have made them: a little off in value, and in
+    some blocks, as where it had to guess, without detail."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    rough = torch.randn(latents.shape, generator=generator)
-    smooth = F.interpolate(F.avg_pool2d(rough, 4), latents.shape[-2:]) * 4
-    return 0.6 * rough + 0.4 * smooth
+    if rng.random() < 0.4:
+        noise = torch.randn(latents.shape, generator=generator)
+        patches = F.interpolate(F.avg_pool2d(noise, 4), latents.shape[-2:]) * 4
+        latents = latents + rng.uniform(0, 0.06) * (0.5 * noise + 0.5 * patches)
+    if rng.random() < 0.4:
+        size = int(rng.choice([2, 4, 8]))
+        vague = F.interpolate(F.avg_pool2d(latents, size), latents.shape[-2:], mode="bilinear")
+        shape = (len(latents), *latents.shape[-2:])
+        sharp = blocks(shape, rng)[:, None]
+        latents = torch.where(sharp, latents, vague)
+    return latents
 
 
 def linear_depth(codec: PocketCodec, latents: Tensor) -> Tensor:
@@ -130,11 +137,16 @@ def holes(
     keep = torch.ones(shape, dtype=torch.bool)
     if rng.random() < 0.3:
         keep &= torch.rand(shape, generator=generator) > rng.uniform(0, 0.4)
-    if rng.random() < 0.3:
-        for _ in range(int(rng.integers(1, 4))):
-            y, x = rng.integers(0, shape[1]), rng.integers(0, shape[2])
-            keep[:, y : y + int(rng.integers(4, 20)), x : x + int(rng.integers(4, 30))] = False
-    return keep
+    return keep & blocks(shape, rng) if rng.random() < 0.3 else keep
+
+
+def blocks(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:  # [T, h, w] bool
+    """False in one to three random rectangles, the same in every frame."""
+    mask = torch.ones(shape, dtype=torch.bool)
+    for _ in range(int(rng.integers(1, 4))):
+        y, x = rng.integers(0, shape[1]), rng.integers(0, shape[2])
+        mask[:, y : y + int(rng.integers(4, 20)), x : x + int(rng.integers(4, 30))] = False
+    return mask
 
 
 class SampleStream(IterableDataset):

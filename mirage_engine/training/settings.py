@@ -38,10 +38,10 @@ class CodecRecipe:
     output: str = "mirage_engine/pocket/codec.safetensors"
     run: str = "runs/pocket/codec"
     minutes: float = 15.0
-    rooms: int = 360  # training pictures of scenes
+    rooms: int = 600  # training pictures of scenes
     structures: int = 160  # training pictures of leaves, gradients, text-like shapes and noise
     batch: int = 8
-    lr: float = 2e-3
+    lr: float = 6e-4
     latent_noise: float = 0.08  # on the latents while training the decoder, in latent units
     threads: int = 1
     seed: int = 0
