@@ -3,75 +3,27 @@
 Needs Xvfb, xdotool, OpenGL and the shipped weights; starts everything itself.
 """
 
-import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
-PATIENCE_S = 120.0
+from tests import desk as real_desk
 
-missing = [tool for tool in ("Xvfb", "xdotool") if shutil.which(tool) is None]
-weights = ROOT / "mirage_engine" / "pocket" / "generator.safetensors"
+weights = real_desk.ROOT / "mirage_engine" / "pocket" / "generator.safetensors"
+missing = " and ".join(real_desk.MISSING)
 pytestmark = [
     pytest.mark.window,
     pytest.mark.gl,
-    pytest.mark.skipif(bool(missing), reason=f"{' and '.join(missing)} not installed"),
+    pytest.mark.skipif(bool(missing), reason=f"{missing} not installed"),
     pytest.mark.skipif(not weights.exists(), reason="no weights yet: train the pocket preset"),
 ]
 
 
-class Desk:
-    """A screen without a monitor, the explorer on it, and hands."""
-
-    def __init__(self, folder):
-        self.folder, self.log = folder, folder / "log.ndjson"
-        self.server, display = start_x_server()
-        self.env = {**os.environ, "DISPLAY": display, "SDL_VIDEODRIVER": "x11"}
-        command = [sys.executable, str(ROOT / "run_explorer.py"), "--scene", "950000"]
-        command += ["--size", "640x400", "--log", str(self.log)]
-        self.errors = (folder / "errors.txt").open("w")
-        self.app = subprocess.Popen(
-            command, cwd=folder, env=self.env, stderr=self.errors, stdin=subprocess.DEVNULL
-        )
-
-    def hands(self, *words):
-        subprocess.run(["xdotool", *map(str, words)], env=self.env, check=True, timeout=20)
-
-    def lines(self, kind):
-        if not self.log.exists():
-            return []
-        whole = self.log.read_text().rpartition("\n")[0].splitlines()
-        return [x for x in map(json.loads, whole) if x["type"] == kind]
-
-    def wait(self, done, what):
-        """Waits until `done()` and returns what it gave."""
-        end = time.monotonic() + PATIENCE_S
-        while time.monotonic() < end:
-            assert self.app.poll() is None, (self.folder / "errors.txt").read_text()
-            if found := done():
-                return found
-            time.sleep(0.1)
-        pytest.fail(f"waited for {what}; last: {self.lines('display')[-1:]}")
-
-    def now(self):
-        """The next display line."""
-        seen = len(self.lines("display"))
-        return self.wait(lambda: self.lines("display")[seen:], "a display line")[0]
-
-    def wait_for_state(self, *states):
-        return self.wait(
-            lambda: next((x for x in [self.now()] if x["engine"] in states), None), states
-        )
-
+class Desk(real_desk.Desk):
     def screenshot(self):
         before = set(self.pictures())
         self.hands("key", "F12")
@@ -81,27 +33,10 @@ class Desk:
     def pictures(self):
         return list(self.folder.glob("out/*.png"))
 
-    def close(self):
-        for process in (self.app, self.server):
-            if process.poll() is None:
-                process.terminate()
-                process.wait(10)
-        self.errors.close()
-
-
-def start_x_server():
-    """A server on a display that is free, and the display's name."""
-    read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp"]
-    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        return server, f":{pipe.readline().strip()}"
-
 
 @pytest.fixture
 def desk(tmp_path):
-    desk = Desk(tmp_path)
+    desk = Desk(tmp_path, ["--scene", "950000", "--size", "640x400"])
     yield desk
     desk.close()
 

@@ -1,0 +1,55 @@
+"""The real program, with a stopwatch at its frame loop: `watched.py FRAMES.txt FLAGS...`.
+
+Writes one line per display frame: when it looked for input, when its picture was handed to the
+screen (seconds of the machine's monotonic clock), what the engine was doing, its process, and how
+long the newest segment took to come. Nothing else of the program is changed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from explorer import cli
+
+
+def watch(path: str) -> None:
+    """Puts the stopwatch in place."""
+    from explorer.engine_client import EngineClient
+    from explorer.event_log import EventLog
+    from explorer.window import PygameWindow
+
+    file = Path(path).open("w", buffering=1)  # noqa: SIM115 - as long as the program runs
+    poll, present, display = PygameWindow.poll, PygameWindow.present, EventLog.display
+    clients: list[EngineClient] = []
+    begin = EngineClient.__init__
+    times = [time.monotonic()] * 2
+
+    def kept(self: EngineClient, *values: Any) -> None:
+        clients.append(self)
+        begin(self, *values)
+
+    def timed_poll(self: PygameWindow) -> Any:
+        times[0] = time.monotonic()
+        return poll(self)
+
+    def timed_present(self: PygameWindow) -> None:
+        present(self)
+        times[1] = time.monotonic()
+
+    def noted(self: EventLog, *facts: Any) -> None:
+        response_s = clients[-1].response_s or 0.0
+        file.write(f"{times[0]:.6f} {times[1]:.6f} {facts[4]} {facts[5]} {response_s:.4f}\n")
+        display(self, *facts)
+
+    PygameWindow.poll, PygameWindow.present = timed_poll, timed_present
+    EventLog.display, EngineClient.__init__ = noted, kept
+
+
+if __name__ == "__main__":
+    watch(sys.argv[1])
+    raise SystemExit(cli.main(sys.argv[2:]))
