@@ -7,6 +7,7 @@ Baselines are other memories. Knows nothing of windows, processes or how its par
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -208,7 +209,9 @@ class World:
 
     def restore(self, path: Path | str) -> None:
         """Becomes the saved world. Raises ConfigError, naming the part that is damaged."""
-        saved = world_file.load(Path(path), self.parts.memory, self.parts.codec.spec.channels)
+        memory = copy.deepcopy(self.parts.memory)  # so that a file that is refused changes nothing
+        saved = world_file.load(Path(path), memory, self.parts.codec.spec.channels)
+        self.parts = replace(self.parts, memory=memory)
         self.seed, self.scene = saved.header["seed"], saved.header["scene"]
         self.entries = [Entry(**fields) for fields in saved.entries]
 
