@@ -28,7 +28,7 @@ class WanGenerator:
         if self.half:
             halve(transformer)
         if self.half and self.device.type == "cpu":
-            transformer.set_attn_processor(MatmulAttnProcessor())
+            transformer.set_attn_processor(MatmulAttnProcessor())  # type: ignore[arg-type]
 
     @torch.inference_mode()
     def __call__(self, context: Context, noise: Tensor, on_step: OnStep) -> Generated:

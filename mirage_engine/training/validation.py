@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from mirage_engine.codecs.pocket import PocketCodec
+from mirage_engine.config import ConfigError
 from mirage_engine.generator.transformer import MirageTransformer3DModel
 from mirage_engine.training.clips import clip_paths, load_clip
 from mirage_engine.training.loss import cell_errors, generator_loss, noise_levels, predict
@@ -25,6 +26,11 @@ class Validation:
         self.recipe, self.codec, self.device = recipe, codec, device
         rng = np.random.default_rng(1)
         clips = clip_paths(recipe.clips, "validation")[:24]
+        if not clips:
+            raise ConfigError(
+                f"{recipe.clips.folder}: holds no validation clips; render them first with "
+                "python -m mirage_engine.training.clips RECIPE.toml"
+            )
         samples = [
             vars(make_sample(load_clip(p), codec, recipe, rng)) for p in clips for _ in range(2)
         ]
@@ -65,7 +71,8 @@ class Validation:
     def _draw(self, rows: Tensor) -> None:
         """Sheet of truth, filled read-out and generated, a sample a row, two rows side by side."""
         frames = [np.concatenate(list(self.codec.decode(row.cpu()).frames), 1) for row in rows]
-        half = len(frames) // 2
-        columns = [np.concatenate(frames[:half]), np.concatenate(frames[half : 2 * half])]
+        half = max(1, len(frames) // 2)
+        halves = (frames[:half], frames[half : 2 * half])
+        columns = [np.concatenate(part) for part in halves if part]
         Path(self.recipe.run).mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.concatenate(columns, 1)).save(Path(self.recipe.run) / "validation.png")
