@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from mirage_engine.camera import Camera, pose_distance
 from mirage_engine.config import PlannerConfig
 from mirage_engine.parts import CodecSpec
 
 DEGREES_PER_METRE = 30.0  # how much turning counts as much as one metre of walking
+NEXT_M = 0.6  # a path that starts this near the newest frame continues from it
 
 
 @dataclass(frozen=True)
@@ -49,18 +48,19 @@ def split_path(path: Sequence[Camera], most: int) -> list[list[Camera]]:
     return [list(path[i : i + most]) for i in range(0, len(path), most)]
 
 
-def nearest_keyframe(keyframes: Sequence[Keyframe], camera: Camera) -> Keyframe:
-    """The generated frame that looks most like `camera` will: it starts the segment.
+def anchor(keyframes: Sequence[Keyframe], camera: Camera) -> Keyframe:
+    """The clean first frame of a segment that begins at `camera`.
 
-    Of equally near ones the newest wins, so that a walk continues from where it is.
+    The newest, as in the paper, while the walk goes on from it; the nearest one where the walker
+    has come away over known ground.
     """
 
     def cost(keyframe: Keyframe) -> float:
         metres, degrees = pose_distance(keyframe.camera.c2w, camera.c2w)
         return metres + degrees / DEGREES_PER_METRE
 
-    costs = np.array([cost(k) for k in keyframes])
-    return keyframes[int(np.flatnonzero(costs <= costs.min() + 1e-6)[-1])]
+    newest = keyframes[-1]
+    return newest if cost(newest) <= NEXT_M else min(keyframes, key=cost)
 
 
 def iteration_plan(frames: int, per_segment: int = 33) -> list[tuple[int, int, int]]:

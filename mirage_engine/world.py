@@ -37,9 +37,9 @@ from mirage_engine.parts import (
 )
 from mirage_engine.planner import (
     Keyframe,
+    anchor,
     check_path,
     latent_cameras,
-    nearest_keyframe,
     new_frames,
 )
 from mirage_engine.rooms import Scene
@@ -146,12 +146,12 @@ class World:
             raise ValueError("the world has not begun: call begin_scene or begin_image first")
         codec, watch = self.parts.codec, Stopwatch()
         check_path(path, self.preset.planner, codec.spec)
-        anchor = nearest_keyframe(self._keyframes(), path[0])
-        cameras = [anchor.camera, *latent_cameras(path, codec.spec)]
+        first = self._anchor(path[0])
+        cameras = [first.camera, *latent_cameras(path, codec.spec)]
         view = self._read(cameras)
         coverage = float(view.mask[1:].float().mean())
         watch.lap("read")
-        made = self._generate(view, cameras, anchor, on_step or (lambda *_: True))
+        made = self._generate(view, cameras, first, on_step or (lambda *_: True))
         latents = made.latents[1:].half()
         watch.lap("denoise")
         decoded = codec.decode(latents.float())
@@ -231,6 +231,11 @@ class World:
         )
         return self._segment(0, Decoded(frames), depth_m, depth_m > 0)
 
+    def _anchor(self, camera: Camera) -> Keyframe:
+        keyframes = self._keyframes()
+        # Without memory, frames of long ago are forgotten too.
+        return anchor(keyframes[-1:] if self.preset.memory.kind == "none" else keyframes, camera)
+
     def _keyframes(self) -> list[Keyframe]:
         spec, found = self.parts.codec.spec, []
         for i, entry in enumerate(self.entries):
@@ -243,9 +248,9 @@ class World:
         return replace(view, latents=self.parts.codec.at_depth(view.latents, view.depth_m))
 
     def _generate(
-        self, view: MemoryView, cameras: list[Camera], anchor: Keyframe, on_step: OnStep
+        self, view: MemoryView, cameras: list[Camera], keyframe: Keyframe, on_step: OnStep
     ) -> Generated:
-        first = self.entries[anchor.segment].latents[anchor.frame].float()
+        first = self.entries[keyframe.segment].latents[keyframe.frame].float()
         if self.parts.generator is None:
             return Generated(view.latents)
         blank = first.new_zeros((0, *first.shape))

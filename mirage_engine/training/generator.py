@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,7 @@ def train_generator(recipe: GeneratorRecipe, minutes: float) -> None:
         num_workers=recipe.workers,
         prefetch_factor=4 if recipe.workers else None,
     )
+    asked_to_stop = stop_signals()
     started, base_s, losses = time.monotonic(), trainer.spent_s, []
     bar = tqdm(total=round(minutes * 60), unit="s", desc="generator", mininterval=5)
     for batch in loader:
@@ -183,7 +186,8 @@ def train_generator(recipe: GeneratorRecipe, minutes: float) -> None:
         bar.n = round(spent)
         bar.set_postfix(loss=f"{losses[-1]:.4f}", samples=trainer.samples, refresh=False)
         bar.update(0)
-        if trainer.steps % recipe.validate_every == 0 or left_min <= 0:
+        last = left_min <= 0 or asked_to_stop.is_set()
+        if trainer.steps % recipe.validate_every == 0 or last:
             trainer.spent_s = base_s + spent
             trainer.save()
             scores = trainer.validate(validation)
@@ -192,6 +196,14 @@ def train_generator(recipe: GeneratorRecipe, minutes: float) -> None:
                 "step %d, %d samples, loss %.4f: %s", trainer.steps, trainer.samples, mean, scores
             )
             losses.clear()
-        if left_min <= 0:
+        if last:
             break
     bar.close()
+
+
+def stop_signals() -> threading.Event:
+    """Set by Ctrl+C or a termination: the run then saves, validates and ends."""
+    event = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: event.set())
+    return event

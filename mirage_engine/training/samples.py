@@ -7,6 +7,7 @@ ground are mixed, and both directions of time.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -66,9 +67,9 @@ def choose_sources(
     kind = rng.random()
     past, rest = order[: begin + 1], np.setdiff1d(order, window[1:])
     count = int(rng.integers(1, 7))
-    if kind < 0.05:  # nothing is known
+    if kind < 0.1:  # nothing is known
         chosen = order[:0]
-    elif kind < 0.15:  # only what stands before the walker
+    elif kind < 0.18:  # only what stands before the walker
         chosen = past[-1:]
     elif kind < 0.65:  # walking on: what came before, the start and the last frame among it
         some = rng.choice(past, min(count, len(past)), replace=False)
@@ -158,6 +159,9 @@ class SampleStream(IterableDataset):
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         info = torch.utils.data.get_worker_info()
         torch.set_num_threads(1)
+        if info:  # a stop is for the trainer to hear, which then ends its workers
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         rng = np.random.default_rng((self.seed, info.id if info else 0))
         while True:
             paths = clip_paths(self.recipe.clips, "train")
