@@ -149,3 +149,16 @@ def test_the_hint_scale_turns_the_side_branch_off():
         for scale in (0.0, 1.0)
     ]
     assert not torch.allclose(made[0], made[1], atol=1e-3)
+
+
+def test_clean_frames_are_announced_as_clean_and_the_others_as_noisy_as_they_are():
+    network, seen = tiny_network(0.3), []
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1].tolist()))
+    WanGenerator(network, GeneratorConfig(steps=2, shift=5.0))(
+        context(preceding=0, references=2), noise(), go_on
+    )
+    # Two references and the first frame are clean; two steps: 0.999, then half of it, shifted.
+    half = 1000 * 5 * 0.4995 / (1 + 4 * 0.4995)
+    assert [times[:3] for times in seen] == [[0, 0, 0]] * 2
+    assert seen[0][3:] == pytest.approx([1000 * 5 * 0.999 / (1 + 4 * 0.999)] * 2, abs=1)
+    assert seen[1][3:] == pytest.approx([half] * 2, abs=1)

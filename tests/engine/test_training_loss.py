@@ -114,6 +114,19 @@ def test_an_untrained_network_predicts_its_read_out():
 
 
 @torch.no_grad()
+def test_the_network_is_told_that_the_first_frame_is_clean():
+    network, seen = tiny_network(0.0), []
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[:2]))
+    batch = example()
+    predict(network, **batch)
+    latents, times = seen[0]
+    assert torch.equal(latents[:, :, 0], batch["first"])
+    assert torch.allclose(times, torch.tensor([0.0, 700.0, 700.0]).expand(2, 3))
+    mixed = 0.3 * batch["clean"] + 0.7 * batch["noise"]
+    assert torch.allclose(latents[:, :, 1:], mixed[:, :, 1:], atol=1e-6)
+
+
+@torch.no_grad()
 def test_training_sees_what_sampling_does():
     """One step from noise, as the generator takes it, gives the prediction that was trained."""
     network, batch = network_with_head(), example(1)
