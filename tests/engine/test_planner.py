@@ -10,10 +10,10 @@ from mirage_engine.config import PlannerConfig
 from mirage_engine.parts import CodecSpec
 from mirage_engine.planner import (
     Keyframe,
+    anchor,
     check_path,
     iteration_plan,
     latent_cameras,
-    nearest_keyframe,
     new_frames,
     split_path,
 )
@@ -104,19 +104,30 @@ def test_a_long_path_is_cut_without_losing_or_doubling_a_camera():
     assert [camera for piece in pieces for camera in piece] == cameras
 
 
-def test_a_segment_starts_from_the_nearest_frame():
+def test_a_walk_that_goes_on_continues_from_the_newest_frame():
+    """Also where an older one is nearer: 0.6 m and turns of 18 degrees still go on."""
+    frames = [Keyframe(0, i, camera_at((0, 0, 0.1 * i))) for i in range(5)]
+    assert anchor(frames, camera_at((0, 0, 0.1))) is frames[-1]
+    assert anchor(frames, camera_at((0, 0, 0.4), 17.0)) is frames[-1]
+
+
+def test_a_walk_over_known_ground_starts_from_the_nearest_frame():
     frames = [Keyframe(0, i, camera_at((0, 0, float(i)))) for i in range(5)]
-    assert nearest_keyframe(frames, camera_at((0.3, 0, 2.9))).frame == 3
+    assert anchor(frames, camera_at((0.3, 0, 0.9))) is frames[1]
+    turned = [Keyframe(0, i, camera_at((0, 0, 0), 40.0 * i)) for i in range(5)]
+    assert anchor(turned, camera_at((0, 0, 0), 45.0)) is turned[1]
 
 
 def test_looking_the_same_way_counts_beside_being_near():
-    near = Keyframe(0, 0, camera_at((0, 0, 0), 60.0))  # as far as two metres
+    turned = Keyframe(0, 0, camera_at((0, 0, 0), 60.0))  # as far as two metres
     apart = Keyframe(1, 0, camera_at((0, 0, 1.5)))
-    assert nearest_keyframe([near, apart], camera_at()) is apart
-    assert nearest_keyframe([near, apart], camera_at((0, 0, -1.0))) is apart
-    assert nearest_keyframe([near, apart], camera_at((0, 0, -1.0), 25.0)) is near
+    newest = Keyframe(2, 0, camera_at((0, 0, 50.0)))
+    frames = [turned, apart, newest]
+    assert anchor(frames, camera_at()) is apart
+    assert anchor(frames, camera_at((0, 0, -1.0))) is apart
+    assert anchor(frames, camera_at((0, 0, -1.0), 25.0)) is turned
 
 
-def test_of_equally_near_frames_the_newest_wins():
-    frames = [Keyframe(i, 0, camera_at((0, 0, 1.0))) for i in range(3)]
-    assert nearest_keyframe(frames, camera_at()).segment == 2
+def test_the_only_frame_starts_any_segment():
+    only = Keyframe(0, 0, camera_at())
+    assert anchor([only], camera_at((9.0, 0, 9.0), 180.0)) is only

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from mirage_engine.camera import Camera
 from mirage_engine.config import ConfigError
@@ -279,3 +282,19 @@ def test_a_world_without_memory_knows_nothing():
     made = world.advance(walk())
     assert (made.coverage, made.points, world.coverage(world.camera)) == (0.0, 0, 0.0)
     assert np.isfinite(world.entries[-1].residual)
+
+
+@pytest.mark.parametrize(("kind", "segment", "frame"), [("latent", 0, 0), ("none", 2, 3)])
+def test_only_memory_lets_a_segment_start_from_a_frame_of_long_ago(kind, segment, frame):
+    world, firsts = begun(kind=kind), []
+    make = world.parts.generator
+
+    def listening(context, noise, on_step):
+        firsts.append(context.first)
+        return make(context, noise, on_step)
+
+    for i in range(2):
+        world.advance([camera_at((0, 0, 0), 32.0 * i + 8 * j) for j in range(1, 5)])
+    world.parts = replace(world.parts, generator=listening)
+    world.advance([camera_at((0, 0, 0), 1.0)])
+    assert torch.equal(firsts[0], world.entries[segment].latents[frame].float())
