@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from explorer.config import DrawConfig
 from explorer.frame import Frame
 from explorer.hud_state import hud_state
-from explorer.render.flat import FlatPass
+from explorer.render.flat import FlatPass, Rect
 from explorer.render.fog import FogPass
 from explorer.render.hud import Hud
 from explorer.render.minimap import Minimap
@@ -41,7 +41,7 @@ class Screen:
         self._window, self._config = window, config
         #: Whether the processor draws, for want of a graphics card.
         self.software = any(name in ctx.info["GL_RENDERER"].lower() for name in SOFTWARE)
-        self._reproject = ReprojectPass(ctx, config.render_scale)
+        self._reproject = ReprojectPass(ctx, config.render_scale, patient=True)
         self._reproject.fade_s = config.fade_s
         self._fog = FogPass(ctx)
         self._flat = FlatPass(ctx)
@@ -61,12 +61,14 @@ class Screen:
         self._follow_world(frame)
         reprojected = 0.0
         if frame.known.start is not None:
+            insets = self._update_insets(frame)
             if frame.view.overlay == "full":
                 self._draw_points(frame)
             else:
                 self._draw_scene(frame)
                 reprojected = self._reprojected
-            self._draw_insets(frame)
+            for inset, rect in insets:
+                inset.draw(self._window.screen, rect)
         state = hud_state(frame, reprojected, self._help_rows)
         self._hud.draw(self._window.screen, state, self._window.scale)
 
@@ -95,22 +97,24 @@ class Screen:
         look = Look(frame.view.point_colors, 0.2, cut_above_m=0.35)
         self._points.draw(self._window.screen, camera, self._cloud, frame.camera, look)
 
-    def _draw_insets(self, frame: Frame) -> None:
-        width, height = self._window.size
-        screen = self._window.screen
-        if frame.view.minimap:
+    def _update_insets(self, frame: Frame) -> list[tuple[Minimap | Inset, Rect]]:
+        """Redraws the small pictures that are on, and tells where they go."""
+        (width, height), view = self._window.size, frame.view
+        insets: list[tuple[Minimap | Inset, Rect]] = []
+        if view.minimap:
             side = round(height * MAP_SHARE)
-            rect = (width - side - MARGIN_PX, MARGIN_PX, side, side)
-            self._minimap.draw(
-                screen, rect, frame.camera, self._cloud, self._path, frame.now_s,
-                frame.view.point_colors,
-            )  # fmt: skip
-        if frame.view.overlay == "inset":
+            insets.append((self._minimap, (width - side - MARGIN_PX, MARGIN_PX, side, side)))
+            self._minimap.update(
+                side, frame.camera, self._cloud, self._path, frame.now_s, view.point_colors
+            )
+        if view.overlay == "inset":
             across = round(width * self._config.inset_share)
-            tall = round(across * 0.625)
-            rect = (width - across - MARGIN_PX, height - tall - MARGIN_PX, across, tall)
-            look = Look(frame.view.point_colors, 0.35, (1.0, 4.0), cut_above_m=0.35, most=60_000)
-            self._inset.draw(screen, rect, frame.camera, self._cloud, frame.now_s, look, self._path)
+            size = across, round(across * 0.625)
+            place = width - size[0] - MARGIN_PX, height - size[1] - MARGIN_PX
+            insets.append((self._inset, (*place, *size)))
+            look = Look(view.point_colors, 0.35, (1.0, 4.0), cut_above_m=0.35, most=60_000)
+            self._inset.update(size, frame.camera, self._cloud, frame.now_s, look, self._path)
+        return insets
 
     def _choose(self, frame: Frame) -> list[Keyframe]:
         """Keyframes for the view, chosen anew when it moved or new ones came."""

@@ -16,7 +16,7 @@ void main() {
 #if defined FRAGMENT_SHADER
 uniform sampler2D scene;  // premultiplied by known, with mip levels
 uniform vec3 mean_color;  // of everything known
-uniform float levels;  // mip levels of the scene
+uniform float last_level;  // the smallest mip level of the scene
 uniform int style;  // 0 mist, 1 night
 uniform vec4 unknown_tint;  // colour and strength, for the coverage overlay
 in vec2 uv;
@@ -34,7 +34,7 @@ vec3 night(vec3 nearby, float height) {
 }
 
 void main() {
-    vec4 far_blur = textureLod(scene, uv, levels - 3.0) + vec4(mean_color, 1.0) * 0.3;
+    vec4 far_blur = textureLod(scene, uv, last_level) + vec4(mean_color, 1.0) * 0.3;
     vec3 nearby = far_blur.rgb / far_blur.a;
     vec3 fog = style == 0 ? mist(nearby, uv.y) : night(nearby, uv.y);
     fog = mix(fog, unknown_tint.rgb, unknown_tint.a);

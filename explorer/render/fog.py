@@ -70,9 +70,9 @@ class FogPass:
         self._mixed.use()
         self.ctx.enable_only(moderngl.NOTHING)
         scene.use(0)
-        levels = float(max(scene.size).bit_length())
+        last = float(max(0, max(scene.size).bit_length() - 3))  # it is about eight pixels across
         set_uniforms(
-            self._mix, mean_color=mean, levels=levels, style=style, unknown_tint=tuple(tint)
+            self._mix, mean_color=mean, last_level=last, style=style, unknown_tint=tuple(tint)
         )
         self._mix_screen.render(moderngl.TRIANGLES, vertices=3)
 

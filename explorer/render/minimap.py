@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.render.flat import FlatPass, Rect
-from explorer.render.points import ACCENT, INSET_POINTS, Look, PointCloud, PointsPass, make_target
+from explorer.render.points import ACCENT, Look, PointCloud, PointsPass, make_target
 from mirage_engine import Camera
 
 MAP_HZ = 8.0
+MAP_POINTS = 12_000  # drawn at most
 DEPTH_M = 20.0  # above and below the eye that the map shows
 CONE_M = 1.4
 
@@ -33,26 +34,31 @@ class Minimap:
         self._drawn: tuple = ()
         self._drawn_s = -np.inf
 
-    def draw(
+    def update(
         self,
-        target: moderngl.Framebuffer,
-        rect_px: Rect,  # square
+        side: int,  # px
         walker: Camera,
         cloud: PointCloud,
         path: Sequence[NDArray[np.floating]],  # [3] positions that were walked
         now_s: float,
         mode: int = 0,
     ) -> None:
-        """Redraws the map if something changed and it is due, and puts it on the target."""
-        side = round(rect_px[2])
+        """Redraws the map if something changed and it is due.
+
+        Before anything is drawn to the screen: to leave a target half drawn and come back to it is
+        slow where the processor draws.
+        """
         state = (side, walker.c2w.tobytes(), cloud.revision, len(path), mode, self.across_m)
         if state != self._drawn and now_s - self._drawn_s >= 1 / MAP_HZ:
             self._drawn, self._drawn_s = state, now_s
             if self._target is None or self._target.width != side:
                 self.picture, self._target = make_target(self.ctx, (side, side))
             self._redraw(self._target, walker, cloud, path, mode)
+
+    def draw(self, target: moderngl.Framebuffer, rect_px: Rect) -> None:  # square
+        """Puts the map on the target."""
         if self.picture is not None:
-            self.flat.picture(target, self.picture, rect_px, radius_px=side / 2)
+            self.flat.picture(target, self.picture, rect_px, radius_px=rect_px[2] / 2)
 
     def to_map_px(
         self,
@@ -74,7 +80,7 @@ class Minimap:
         mode: int,
     ) -> None:
         side = target.width
-        look = Look(mode, 0.25, (2.0, 6.0), cut_above_m=0.3, dome_m=1e4, most=INSET_POINTS)
+        look = Look(mode, 0.25, (2.0, 6.0), cut_above_m=0.3, dome_m=1e4, most=MAP_POINTS)
         matrix = _from_above(walker, self.across_m)
         self.points.draw_through(target, matrix, side / self.across_m, cloud, walker, look)
         if len(path) > 1:

@@ -176,22 +176,23 @@ class Inset:
         self._drawn: tuple = ()
         self._drawn_s = -np.inf
 
-    def draw(
+    def update(
         self,
-        target: moderngl.Framebuffer,
-        rect_px: Rect,
+        size: tuple[int, int],  # (width, height) px
         walker: Camera,
         cloud: PointCloud,
         now_s: float,
         look: Look = Look(age_fade=0.35, size_px=(1.5, 4.0), cut_above_m=0.35),
         path: Sequence[NDArray[np.floating]] = (),  # [3] positions that were walked
     ) -> None:
-        """Redraws the picture if something changed and it is due, and puts it on the target."""
-        size = round(rect_px[2]), round(rect_px[3])
+        """Redraws the picture if something changed and it is due; before the screen, as the map."""
         state = (size, walker.c2w.tobytes(), cloud.revision, look, len(path))
         if state != self._drawn and now_s - self._drawn_s >= 1 / INSET_HZ:
             self._drawn, self._drawn_s = state, now_s
             self._redraw(size, walker, cloud, look, path)
+
+    def draw(self, target: moderngl.Framebuffer, rect_px: Rect) -> None:
+        """Puts the picture on the target."""
         if self.picture is not None:
             self.flat.picture(target, self.picture, rect_px)
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.render.depth_mesh import depth_mesh
+from explorer.render.depth_mesh import Floats, depth_mesh
 from explorer.render.programs import draw_screen, load_program, set_uniforms
 from explorer.timeline import Keyframe
 from mirage_engine import Camera, pose_distance
@@ -26,6 +27,8 @@ FAR_M = 1e7  # so that sky is at the far plane and still inside
 SAME_SURFACE = 0.04  # relative depth within which two keyframes show one surface
 TEXELS_ACROSS = 1.6  # pixels of the drawn picture per keyframe pixel, at scale 1
 FADE_S = 0.3
+
+Shape = tuple[Floats, NDArray[np.uint32]]  # of a depth mesh
 
 
 @dataclass
@@ -56,7 +59,8 @@ class _Target:
         self.picture.filter = moderngl.LINEAR_MIPMAP_NEAREST, moderngl.LINEAR
         self.picture.repeat_x = self.picture.repeat_y = False
         self.resolved = ctx.framebuffer([self.picture])
-        self.levels = int(np.floor(np.log2(max(size)))) + 1
+        # Nobody looks at the last levels, and each costs a round through the rasterizer.
+        self.levels = max(0, max(size).bit_length() - 3)
 
     def release(self) -> None:
         for part in (self.sum, self.resolved, self.layers, self.depth, self.picture):
@@ -64,9 +68,19 @@ class _Target:
 
 
 class ReprojectPass:
-    """`draw` renders keyframes into `picture`, and only does so again if something changed."""
+    """`draw` renders keyframes into `picture`, and only does so again if something changed.
 
-    def __init__(self, ctx: moderngl.Context, scale: float = 1.0, cached: int = 48) -> None:
+    Where `patient`, meshes are made beside the frame loop, and until they are there the keyframes
+    shown before stay: a picture is late rather than a frame.
+    """
+
+    def __init__(
+        self,
+        ctx: moderngl.Context,
+        scale: float = 1.0,
+        cached: int = 48,
+        patient: bool = False,
+    ) -> None:
         self.ctx = ctx
         self.scale = scale
         self.cached = cached
@@ -76,6 +90,9 @@ class ReprojectPass:
         self._resolve = load_program(ctx, "resolve")
         self._screen = draw_screen(ctx, self._resolve)
         self._meshes: OrderedDict[int, _Mesh] = OrderedDict()
+        self._builder = ThreadPoolExecutor(1, "meshes") if patient else None
+        self._building: dict[int, Future[Shape]] = {}
+        self._last: list[Keyframe] = []
         self._shown_s: dict[int, float] = {}  # when a key began to be drawn
         self._target: _Target | None = None
         self._drawn: tuple = ()
@@ -93,6 +110,8 @@ class ReprojectPass:
         now_s: float,
     ) -> bool:  # whether the picture changed
         """Draws `keyframes` from `camera`; the order of `keyframes` does not matter."""
+        if self._builder is not None:
+            keyframes = self._at_hand(keyframes, self._builder)
         ranked = _rank(keyframes, camera)
         fades = self._fades([k.key for k, _ in ranked], now_s)
         size = self._picture_size(camera, ranked)
@@ -128,6 +147,8 @@ class ReprojectPass:
         for mesh in self._meshes.values():
             mesh.release()
         self._meshes.clear()
+        self._building.clear()
+        self._last = []
         self._shown_s.clear()
         self._drawn = ()
 
@@ -204,7 +225,27 @@ class ReprojectPass:
         target.resolved.use()
         target.layers.use(0)
         self._screen.render(moderngl.TRIANGLES, vertices=3)
-        target.picture.build_mipmaps()
+        target.picture.build_mipmaps(0, target.levels)
+
+    def _at_hand(
+        self, wanted: Sequence[Keyframe], builder: ThreadPoolExecutor
+    ) -> Sequence[Keyframe]:
+        """Those of `wanted` that have a mesh; what was shown before, for those that have none."""
+        for key in self._building.keys() - {k.key for k in wanted}:
+            self._building.pop(key).cancel()
+        for keyframe in wanted:
+            if keyframe.key not in self._meshes and keyframe.key not in self._building:
+                self._building[keyframe.key] = builder.submit(depth_mesh, keyframe.depth_m)
+        ready = [k for k in wanted if self._is_made(k.key)]
+        if not ready and not self._last:
+            ready = list(wanted[:1])  # waits: better than nothing to see
+        shown = {k.key for k in wanted}
+        stay = [k for k in self._last if k.key not in shown][: len(wanted) - len(ready)]
+        self._last = [*ready, *stay]
+        return self._last
+
+    def _is_made(self, key: int) -> bool:
+        return key in self._meshes or self._building[key].done()
 
     def _mesh(self, keyframe: Keyframe) -> _Mesh:
         """The keyframe's mesh, uploaded the first time; the longest unused ones go."""
@@ -222,7 +263,8 @@ class ReprojectPass:
         height, width = keyframe.frame.shape[:2]
         picture = ctx.texture((width, height), 3, np.ascontiguousarray(keyframe.frame), alignment=1)
         picture.repeat_x = picture.repeat_y = False
-        corners, triangles = depth_mesh(keyframe.depth_m)
+        built = self._building.pop(keyframe.key, None)
+        corners, triangles = built.result() if built else depth_mesh(keyframe.depth_m)
         vertices = ctx.buffer(corners.tobytes() or bytes(16))
         indices = ctx.buffer(triangles.tobytes() or bytes(12))
         content = [(vertices, "4f", "in_vertex")]

@@ -46,14 +46,16 @@ class Display:
 
     def frame(self, camera: Camera, now_s: float, keyframes: int = KEYFRAMES) -> None:
         screen, shots = self.window.screen, self.keyframes[:keyframes]
+        self.inset.update((306, 192), camera, self.cloud, now_s, path=self.path)
+        self.map.update(156, camera, self.cloud, self.path, now_s)
         changed = self.reproject.draw(camera, shots, now_s)
         if changed:
             self.mean = self.reproject.mean_color()
         self.fog.draw(screen, self.reproject.picture, self.mean, now_s, changed=changed)
         rect = (SIZE[1] - 320, SIZE[0] - 206, 306, 192)
-        self.inset.draw(screen, rect, camera, self.cloud, now_s, path=self.path)
+        self.inset.draw(screen, rect)
         rect = (SIZE[1] - 170, 14, 156, 156)
-        self.map.draw(screen, rect, camera, self.cloud, self.path, now_s)
+        self.map.draw(screen, rect)
         state = HudState(coverage=0.9, points=POINTS, engine="generating", step=1, steps=2)
         self.hud.draw(screen, state)
         self.window.present()

@@ -142,7 +142,9 @@ def test_the_inset_shows_the_walker_and_lies_where_it_was_put(ctx, canvas, look)
     cloud = PointCloud(ctx)
     add(cloud, np.random.default_rng(0).uniform([-2, 1.4, -2, 1], [2, 1.5, 4, 1], (4000, 4)))
     target = canvas((200, 320))
-    Inset(ctx, FlatPass(ctx)).draw(target, (100, 50, 160, 100), analytic.camera(), cloud, 0.0)
+    inset = Inset(ctx, FlatPass(ctx))
+    inset.update((160, 100), analytic.camera(), cloud, 0.0)
+    inset.draw(target, (100, 50, 160, 100))
     picture = look(target)
     inside = picture[50:150, 100:260]
     assert (inside[..., 0] > 150).sum() > 200
@@ -178,7 +180,8 @@ def test_the_map_has_the_path_and_what_lies_ahead_above_the_middle(ctx, canvas, 
     target, minimap = canvas((120, 120)), Minimap(ctx, FlatPass(ctx), across_m=12)
     walker = analytic.camera()
     path = [np.array([-4.0, 0, -2]), np.array([-4.0, 0, 2.0])]
-    minimap.draw(target, (0, 0, 120, 120), walker, cloud, path, 0.0)
+    minimap.update(120, walker, cloud, path, 0.0)
+    minimap.draw(target, (0, 0, 120, 120))
     picture = look(target).astype(int)
     assert not ((picture[..., 1] > 150) & (picture[..., 0] < 60)).any()
     x, y = minimap.to_map_px(np.array([[0, 1.5, 3]]), walker, 120)[0]
