@@ -12,8 +12,7 @@ from explorer.files import free_name, newest_world, world_name
 from explorer.film import Film
 from explorer.keymap import Action
 from explorer.protocol import Start
-from explorer.tour import load_tour, tour_cameras
-from mirage_engine import ConfigError
+from mirage_engine import ConfigError, load_tour, tour_cameras
 
 if TYPE_CHECKING:
     from explorer.app import Explorer

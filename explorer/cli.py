@@ -24,8 +24,15 @@ from numpy.typing import NDArray
 import mirage_engine
 from explorer import pictures
 from explorer.camera_files import read_cameras
-from explorer.tour import list_tours, load_tour
-from mirage_engine import CONFIG_DIR, ConfigError, Preset, load_config, pinhole
+from mirage_engine import (
+    CONFIG_DIR,
+    ConfigError,
+    Preset,
+    list_tours,
+    load_config,
+    load_tour,
+    pinhole,
+)
 
 # Rooms of the test seeds, which the model has never seen; the first one opens by default.
 BUNDLED_SCENES = (950_000, 950_001, 950_002, 950_003)

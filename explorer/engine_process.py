@@ -169,11 +169,11 @@ class Engine:
         world = load_world(begin.preset, begin.seed, self._device, self._wire.stage, self._threads)
         start = begin.start
         if start.kind == "image":
-            first = world.begin_image(start.image)
+            first = world.begin(image=start.image)
         elif start.kind == "prompt":
-            first = world.begin_prompt(start.prompt)
+            first = world.begin(prompt=start.prompt)
         else:
-            first = world.begin_scene(start.scene)
+            first = world.begin(scene=start.scene)
         self._wire.send(protocol.SegmentReady(begin.epoch, first, -1))
         self._wire.stage("warming up")
         world.advance([world.camera] * world.new_frames)

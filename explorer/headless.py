@@ -22,15 +22,16 @@ from explorer.camera_files import read_cameras
 from explorer.cli import DEFAULT_TOUR, Options
 from explorer.render.memory_picture import render_memory_picture
 from explorer.report import Walk, report, to_json
-from explorer.tour import load_tour, tour_cameras
 from mirage_engine import (
     Camera,
     Preset,
     Segment,
     World,
+    load_tour,
     load_world,
     open_world,
     pinhole,
+    tour_cameras,
 )
 
 FPS = 16  # of the video
@@ -123,11 +124,11 @@ def _begin(world: World, options: Options) -> Segment:
         return world.segment(world.segments - 1)
     if options.image is not None:
         size = (world.preset.lens.height, world.preset.lens.width)
-        return world.begin_image(pictures.read_image(options.image, size))
+        return world.begin(image=pictures.read_image(options.image, size))
     if options.prompt is not None:
-        return world.begin_prompt(options.prompt)
+        return world.begin(prompt=options.prompt)
     assert options.scene is not None, "the command line fills in a scene"
-    return world.begin_scene(options.scene)
+    return world.begin(scene=options.scene)
 
 
 def _advance(world: World, cameras: Sequence[Camera]) -> Iterator[Segment]:

@@ -7,7 +7,7 @@ import numpy as np
 from explorer.frame import Frame
 from explorer.render.hud import HudState, Stage
 from explorer.render.points import MODES
-from explorer.tour import yaw_pitch_deg
+from mirage_engine import yaw_pitch_deg
 
 OVERLAY_WORDS = {"off": "", "inset": "points by", "full": "memory by"}
 

@@ -19,6 +19,14 @@ from mirage_engine.camera import (
 )
 from mirage_engine.config import CONFIG_DIR, ConfigError, Preset, is_preset, load_config
 from mirage_engine.segment import Segment
+from mirage_engine.tour import (
+    Tour,
+    TourStop,
+    list_tours,
+    load_tour,
+    tour_cameras,
+    yaw_pitch_deg,
+)
 
 if TYPE_CHECKING:
     from mirage_engine.evaluation.report import tour_report
@@ -33,16 +41,22 @@ __all__ = [
     "ConfigError",
     "Preset",
     "Segment",
+    "Tour",
+    "TourStop",
     "World",
     "interpolate",
     "is_preset",
+    "list_tours",
     "load_config",
+    "load_tour",
     "load_world",
     "open_world",
     "pinhole",
     "pose",
     "pose_distance",
+    "tour_cameras",
     "tour_report",
+    "yaw_pitch_deg",
 ]
 
 _LAZY = {

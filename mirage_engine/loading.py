@@ -69,7 +69,7 @@ def open_world(
     """A saved world, ready to go on. Raises ConfigError, naming the part that is damaged."""
     header = world_file.read_header(Path(path))
     world = load_world(header["preset"], header["seed"], device, on_stage, threads)
-    world.restore(path)
+    world.load(path)
     return world
 
 

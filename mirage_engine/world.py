@@ -109,27 +109,42 @@ class World:
         """Cameras that a full segment takes."""
         return new_frames(self.preset.planner, self.parts.codec.spec)
 
-    def begin_scene(self, number: int) -> Segment:
-        """Starts in a procedural scene, whose depth is exact. Raises ConfigError."""
-        if not 0 <= number < 1_000_000:
-            raise ConfigError(f"--scene must be 0 to 999999, got {number}")
-        view = Scene(number).render([self.camera])
-        self.scene = number
+    def begin(
+        self,
+        *,
+        scene: int | None = None,
+        image: np.ndarray | None = None,
+        prompt: str | None = None,
+    ) -> Segment:
+        """Starts over from one of three things; returns segment 0, the start image.
+
+        Args:
+            scene: number of a procedural scene, 0 to 999999, whose depth is exact.
+            image: uint8 [H, W, 3] of the preset's size; its depth is taken to be a plain room's.
+            prompt: words, for presets with a text model.
+
+        Raises:
+            ConfigError: a scene that does not exist, or words for a preset that reads none.
+            ValueError: not exactly one start, or an image of another shape.
+        """
+        if sum(start is not None for start in (scene, image, prompt)) != 1:
+            raise ValueError("begin needs exactly one of scene, image and prompt")
+        if prompt is not None:
+            raise ConfigError(
+                f"--prompt '{prompt[:40]}': the preset '{self.preset.name}' has no text model; "
+                "start from --scene or --image"
+            )
+        if image is not None:
+            if image.shape != (*self.size, 3) or image.dtype != np.uint8:
+                raise ValueError(f"image must be uint8 {(*self.size, 3)}, got {image.shape}")
+            self.scene = None
+            return self._begin(image[None], room_prior(self.camera)[None])
+        assert scene is not None
+        if not 0 <= scene < 1_000_000:
+            raise ConfigError(f"--scene must be 0 to 999999, got {scene}")
+        view = Scene(scene).render([self.camera])
+        self.scene = scene
         return self._begin(view.frames.numpy(), view.depth_m)
-
-    def begin_image(self, image: np.ndarray) -> Segment:
-        """Starts from a picture uint8 [H, W, 3] of the preset's size; depth is a plain room's."""
-        if image.shape != (*self.size, 3) or image.dtype != np.uint8:
-            raise ValueError(f"image must be uint8 {(*self.size, 3)}, got {image.shape}")
-        self.scene = None
-        return self._begin(image[None], room_prior(self.camera)[None])
-
-    def begin_prompt(self, text: str) -> Segment:
-        """Starts from words. Raises ConfigError where the preset has no text model."""
-        raise ConfigError(
-            f"--prompt '{text[:40]}': the preset '{self.preset.name}' has no text model; "
-            "start from --scene or --image"
-        )
 
     def advance(self, path: Sequence[Camera], on_step: OnStep | None = None) -> Segment:
         """Generates what `path` sees, and remembers the parts that stand still.
@@ -143,7 +158,7 @@ class World:
             ValueError: a path that one segment cannot be, or a world that has not begun.
         """
         if not self.entries:
-            raise ValueError("the world has not begun: call begin_scene or begin_image first")
+            raise ValueError("the world has not begun: call begin first")
         codec, watch = self.parts.codec, Stopwatch()
         check_path(path, self.preset.planner, codec.spec)
         first = self._anchor(path[0])
@@ -207,7 +222,7 @@ class World:
         header = {"seed": self.seed, "scene": self.scene, "preset": self.preset}
         world_file.save(Path(path), header, self.entries, self.parts.memory, self.segment)
 
-    def restore(self, path: Path | str) -> None:
+    def load(self, path: Path | str) -> None:
         """Becomes the saved world. Raises ConfigError, naming the part that is damaged."""
         memory = copy.deepcopy(self.parts.memory)  # so that a file that is refused changes nothing
         saved = world_file.load(Path(path), memory, self.parts.codec.spec.channels)

@@ -27,6 +27,7 @@ LAYERS = [
         "static_filter",
         "planner",
         "rooms",
+        "tour",
     },
     {"world_file"},
     {"world"},

@@ -22,7 +22,7 @@ AWAY = camera_at((0, 0, 0), 150)
 
 def begun(**kind: object) -> World:
     world = tiny_world(**kind)
-    world.begin_scene(SCENE)
+    world.begin(scene=SCENE)
     return world
 
 
@@ -50,7 +50,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_a_world_begins_as_the_scene_is():
     world = tiny_world()
-    start = world.begin_scene(SCENE)
+    start = world.begin(scene=SCENE)
     truth = Scene(SCENE).render([world.camera])
     assert np.array_equal(start.frames, truth.frames.numpy())
     assert np.array_equal(start.depth_m, truth.depth_m.numpy())
@@ -160,7 +160,7 @@ def test_the_start_cannot_be_undone():
 def test_beginning_again_forgets_the_first_world():
     world, fresh = begun(), tiny_world()
     world.advance(walk())
-    assert same(world.begin_scene(SCENE + 1), fresh.begin_scene(SCENE + 1))
+    assert same(world.begin(scene=SCENE + 1), fresh.begin(scene=SCENE + 1))
     assert world.segments == 1 and world.scene == SCENE + 1
     assert unchanged(world, cloud(fresh))
     assert same(world.advance(walk()), fresh.advance(walk()))
@@ -212,13 +212,13 @@ def test_a_world_that_has_not_begun_cannot_be_walked():
 def test_a_scene_that_does_not_exist_is_refused_and_changes_nothing(number):
     world = begun()
     with pytest.raises(ConfigError, match="--scene"):
-        world.begin_scene(number)
+        world.begin(scene=number)
     assert (world.scene, world.segments) == (SCENE, 1)
 
 
 def test_words_are_refused_where_no_text_model_is():
     with pytest.raises(ConfigError, match="no text model"):
-        tiny_world().begin_prompt("a quiet courtyard")
+        tiny_world().begin(prompt="a quiet courtyard")
 
 
 def picture() -> np.ndarray:
@@ -227,7 +227,7 @@ def picture() -> np.ndarray:
 
 def test_a_picture_begins_a_world_in_a_plain_room():
     world = begun()
-    start = world.begin_image(picture())
+    start = world.begin(image=picture())
     assert np.array_equal(start.frames[0], picture())
     assert world.scene is None
     # Straight down is the floor, 1.5 m below the eye: depth times slope of the ray.
@@ -244,7 +244,7 @@ def test_a_picture_begins_a_world_in_a_plain_room():
 )
 def test_a_picture_of_the_wrong_kind_is_refused(image):
     with pytest.raises(ValueError, match="uint8"):
-        tiny_world().begin_image(image)
+        tiny_world().begin(image=image)
 
 
 def out_and_back() -> list[list[Camera]]:

@@ -23,7 +23,7 @@ SCENE = 900_003
 
 def walked(segments: int = 2, **kind: object) -> World:
     world = tiny_world(**kind)
-    world.begin_scene(SCENE)
+    world.begin(scene=SCENE)
     for i in range(segments):
         world.advance(walk(begin=1 + 4 * i))
     return world
@@ -50,7 +50,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 def reopened(folder: Path, **kind: object) -> World:
     world = tiny_world(**kind)
-    world.restore(folder)
+    world.load(folder)
     return world
 
 
@@ -92,7 +92,7 @@ def test_a_world_is_opened_with_the_preset_that_it_was_made_with(tmp_path):
     stages: list[str] = []
     world = load_world(preset, 3, "cpu", stages.append)
     assert stages == ["loading the codec", "loading the generator"]
-    world.begin_scene(SCENE)
+    world.begin(scene=SCENE)
     world.advance(walk())
     world.save(tmp_path / "place.mirage")
     again = open_world(tmp_path / "place.mirage", "cpu")
@@ -131,7 +131,7 @@ def test_what_was_undone_leaves_the_folder(tmp_path):
 
 def test_another_world_in_the_same_folder_replaces_all_of_the_first(saved):
     world = tiny_world()
-    start = world.begin_scene(SCENE + 1)
+    start = world.begin(scene=SCENE + 1)
     world.save(saved)
     again = reopened(saved)
     assert (again.scene, again.segments) == (SCENE + 1, 1)
@@ -224,7 +224,7 @@ def too_many_frames(path: Path) -> None:
 
 def of_another_world(path: Path) -> None:
     other = tiny_world()
-    other.begin_scene(SCENE + 4)
+    other.begin(scene=SCENE + 4)
     other.parts.memory.save(path)
 
 
@@ -247,10 +247,10 @@ def test_a_damaged_part_is_named_in_one_line_and_nothing_changes(saved, part, ha
     harm(file)
     folder = contents(saved)
     world = tiny_world(seed=3)
-    world.begin_image(np.zeros((LENS.height, LENS.width, 3), np.uint8))
+    world.begin(image=np.zeros((LENS.height, LENS.width, 3), np.uint8))
     points = world.points[0]
     with pytest.raises(ConfigError) as error:
-        world.restore(saved)
+        world.load(saved)
     line = str(error.value)
     assert file.name in line and str(saved) in line and "\n" not in line
     assert (world.seed, world.scene, world.segments) == (3, None, 1)

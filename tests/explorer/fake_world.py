@@ -64,15 +64,11 @@ class FakeWorld:
             np.concatenate([np.full(len(s.colors), s.index) for s in made]),
         )
 
-    def begin_scene(self, number: int) -> Segment:
-        self.scene = number
+    def begin(self, *, scene=None, image=None, prompt=None) -> Segment:
+        if prompt is not None:
+            raise ConfigError("preset 'pocket' takes no prompt; use --image or --scene")
+        self.scene = scene
         return self._remember((self.camera,))
-
-    def begin_image(self, image) -> Segment:
-        return self._remember((self.camera,))
-
-    def begin_prompt(self, text: str) -> Segment:
-        raise ConfigError("preset 'pocket' takes no prompt; use --image or --scene")
 
     def advance(self, path, on_step=None) -> Segment:
         if not 1 <= len(path) <= self.new_frames:

@@ -15,7 +15,7 @@ class Desk:
 
     def __init__(self):
         self.world, self.horizon = FakeWorld(Preset("pocket"), 0), Horizon()
-        self.horizon.add(self.world.begin_scene(0))
+        self.horizon.add(self.world.begin(scene=0))
         self.state, self.asked, self.asks = "idle", None, 0
         self.asker = Asker(self, self.horizon)
 

@@ -28,7 +28,7 @@ def test_every_line_has_the_promised_keys(tmp_path):
     with EventLog(tmp_path / "a" / "log.ndjson", 100.0) as log:
         for i in range(31):
             log.display(100 + i / 10, times, world.camera, 0.5, "idle", None)
-        log.segment(world.begin_scene(0))
+        log.segment(world.begin(scene=0))
         log.input(103.5, action="help")
     lines = [json.loads(x) for x in (tmp_path / "a" / "log.ndjson").read_text().splitlines()]
     shown = [x for x in lines if x["type"] == "display"]

@@ -22,7 +22,7 @@ class Walk:
 
     def __init__(self):
         self.world, self.horizon = FakeWorld(Preset("pocket"), 0), Horizon()
-        self.horizon.add(self.world.begin_scene(0))
+        self.horizon.add(self.world.begin(scene=0))
 
     def at(self, position=HERE, yaw_deg=0.0, pitch_deg=0.0):
         return self.world.camera.moved(pose(position, yaw_deg, pitch_deg))

@@ -38,7 +38,7 @@ class Story:
 @pytest.fixture
 def story():
     story = Story()
-    story.tell(story.world.begin_scene(0))
+    story.tell(story.world.begin(scene=0))
     return story
 
 
@@ -68,7 +68,7 @@ def test_undo_takes_away_what_the_segment_brought(story):
 
 def test_a_restored_world_has_every_point_once_and_stands_where_it_was_left():
     story = Story()
-    story.world.begin_scene(0)
+    story.world.begin(scene=0)
     for turn in (20, 40):
         story.world.advance([story.at(turn + i) for i in range(4)])
     story.tell_cloud()
@@ -85,7 +85,7 @@ def test_another_world_replaces_the_old_one_only_when_it_shows(story):
     story.known.take(Restarted(2, "x"), 0.0)
     assert len(story.known.timeline) == 1
     story.epoch, story.world = 2, FakeWorld(Preset("pocket"), 1)
-    story.tell(story.world.begin_scene(1))
+    story.tell(story.world.begin(scene=1))
     assert story.known.world_number == before + 1 and story.known.start is not start
     assert len(story.known.timeline) == 1 and story.drawn() == story.known.newest.points
     assert story.known.ready is None

@@ -11,8 +11,7 @@ import pytest
 from explorer.config import PilotConfig
 from explorer.obstacles import Obstacles
 from explorer.pilot import Controls, KeyboardPilot, ReplayPilot, TourPilot
-from explorer.tour import TourStop
-from mirage_engine import Camera, pinhole, pose, pose_distance
+from mirage_engine import Camera, TourStop, pinhole, pose, pose_distance
 
 CONFIG = PilotConfig()
 START = Camera(np.eye(4), pinhole((160, 256), 77.0), (160, 256))

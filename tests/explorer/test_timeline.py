@@ -15,7 +15,7 @@ class Album:
 
     def __init__(self, limit=240):
         self.world, self.timeline = FakeWorld(Preset("pocket"), 0), Timeline(limit)
-        self.timeline.add(self.world.begin_scene(0))
+        self.timeline.add(self.world.begin(scene=0))
 
     def at(self, position=HERE, yaw_deg=0.0):
         return self.world.camera.moved(pose(position, yaw_deg))

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explorer.tour import TourStop, list_tours, load_tour, tour_cameras
 from mirage_engine import Camera, ConfigError, pinhole, pose, pose_distance
+from mirage_engine.tour import TourStop, list_tours, load_tour, tour_cameras
 
 START = Camera(np.eye(4), pinhole((160, 256), 77.0), (160, 256))
 BUNDLED = ("long-walk", "square", "there-and-back", "turnaround")

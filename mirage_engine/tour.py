@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from mirage_engine import CONFIG_DIR, Camera, ConfigError, load_config, pose
+from mirage_engine.camera import Camera, pose
+from mirage_engine.config import CONFIG_DIR, ConfigError, load_config
 
 TOUR_DIR = CONFIG_DIR / "tours"
 MOST_STOPS = 20_000
