@@ -73,6 +73,7 @@ train: setup
 # The generator learns on the codec's latents, so the codec comes first.
 train-pocket: setup
 	@$(PY) -m mirage_engine.training configs/train_pocket_codec.toml $(ARGS)
+	@$(PY) -m mirage_engine.training.clips configs/train_pocket_generator.toml
 	@$(PY) -m mirage_engine.training configs/train_pocket_generator.toml $(ARGS)
 
 lint: setup

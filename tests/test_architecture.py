@@ -48,7 +48,6 @@ OWNERS = {
     "moderngl": ("explorer/window.py", "explorer/render/"),
     "imgui_bundle": ("explorer/window.py", "explorer/render/"),
     "OpenGL": ("explorer/window.py", "explorer/render/"),
-    "pyrr": ("explorer/pilot.py",),
     "tests": (),
     "pickle": (),
 }

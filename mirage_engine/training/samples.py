@@ -75,7 +75,7 @@ def choose_sources(
         some = rng.choice(past, min(count, len(past)), replace=False)
         chosen = np.concatenate([some, past[:1], past[-1:]])
     else:  # coming to a place seen from elsewhere, and sometimes from exactly here
-        chosen = rng.choice(rest, count + 1, replace=False)
+        chosen = rng.choice(rest, min(count + 1, len(rest)), replace=False)
         if kind > 0.85:
             chosen = np.concatenate([chosen, window[1:]])
     return order[np.isin(order, chosen)]
@@ -161,7 +161,6 @@ class SampleStream(IterableDataset):
         torch.set_num_threads(1)
         if info:  # a stop is for the trainer to hear, which then ends its workers
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         rng = np.random.default_rng((self.seed, info.id if info else 0))
         while True:
             paths = clip_paths(self.recipe.clips, "train")
