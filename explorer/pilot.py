@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from explorer.config import PilotConfig
 from explorer.obstacles import FreeDistance, slide
-from explorer.tour import TourStop, yaw_pitch_deg
-from mirage_engine import Camera, interpolate, pose
+from mirage_engine import Camera, TourStop, interpolate, pose, yaw_pitch_deg
 
 Array = NDArray[np.float64]
 
@@ -115,6 +114,15 @@ class KeyboardPilot:
             self._remember()
         self._measure_turn(before, dt_s)
         return self.camera
+
+    def carry(self, camera: Camera) -> None:
+        """Sets the walker down at a place that a tour went to; the way there is remembered."""
+        yaw_deg, pitch_deg = yaw_pitch_deg(camera)
+        yaw_deg += 360.0 * round((self._motion.yaw_deg - yaw_deg) / 360.0)
+        self._motion = Motion(camera.position.copy(), yaw_deg, pitch_deg, np.zeros(3))
+        self._level_y = float(camera.position[1])
+        self.going_home = False
+        self._remember()
 
     def predict(self, seconds: float) -> list[Camera]:
         """The camera now, then one each tenth of a second, if the hands go on as they do now."""

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from explorer.config import PilotConfig
 from explorer.obstacles import FreeDistance
 from explorer.pilot import Controls, KeyboardPilot, TourPilot
-from explorer.tour import TourStop
-from mirage_engine import Camera
+from mirage_engine import Camera, TourStop
 
 
 class Walker:
     """A walker at a place, steered by hand until a tour is played.
 
-    A tour gives the camera back where it ends, or where the hands take over.
+    A tour gives the camera back where it ends, or where the hands take over; the way home leads
+    back along it to where this walker began.
     """
 
     def __init__(
         self, start: Camera, config: PilotConfig, free_distance_m: FreeDistance | None
     ) -> None:
-        self._config, self._free_distance_m = config, free_distance_m
+        self._config = config
         self._pilot = KeyboardPilot(start, config, free_distance_m)
         self._tour: TourPilot | None = None
 
@@ -49,7 +49,6 @@ class Walker:
         """Takes the hands back; whether there was a tour to end."""
         if self._tour is None:
             return False
-        self._pilot = KeyboardPilot(self._tour.camera, self._config, self._free_distance_m)
         self._tour = None
         return True
 
@@ -63,7 +62,9 @@ class Walker:
         if self._tour and (controls.active or controls.go_home or self._tour.done):
             self.stop_tour()
         if self._tour:
-            return self._tour.fly(0.0 if held else dt_s)
+            camera = self._tour.fly(0.0 if held else dt_s)
+            self._pilot.carry(camera)
+            return camera
         return self._pilot.fly(controls, dt_s)
 
     def path_ahead(self) -> list[Camera]:
