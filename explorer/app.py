@@ -37,17 +37,25 @@ from explorer.obstacles import Obstacles
 from explorer.pictures import read_image
 from explorer.pilot import Controls
 from explorer.protocol import Failure, Progress, Ready, Saved, SegmentReady, Stage, Start
-from explorer.recorder import write_png
 from explorer.screen import Screen
-from explorer.tour import TourStop, load_tour, tour_cameras
+from explorer.snapshots import Snapshots
 from explorer.view import Toasts, View
 from explorer.walker import Walker
 from explorer.window import PygameWindow
-from mirage_engine import Camera, ConfigError, Preset, pinhole, pose
+from mirage_engine import (
+    Camera,
+    ConfigError,
+    Preset,
+    TourStop,
+    load_tour,
+    pinhole,
+    pose,
+    tour_cameras,
+)
 
 log = logging.getLogger("mirage")
 
-LOADING_FPS, SHARING_FPS = 20, 40
+LOADING_FPS, SHARING_FPS = 20, 33
 COVERAGE_S = 0.2  # between two looks at how much of the view is known
 
 
@@ -104,6 +112,7 @@ class Explorer:
         self.screen = Screen(window, config.draw, bindings.help_rows())
         self.times = FrameTimes()
         self.film: Film | None = None
+        self.snapshots = Snapshots()
         self.now_s = clock_s()
         self.quit = False
         self.screenshot: Path | None = None  # where the next picture goes
@@ -252,13 +261,14 @@ class Explorer:
         try:
             if self.screenshot is not None:
                 path, self.screenshot = self.screenshot, None
-                write_png(path, self.window.read_pixels(), self._facts())
-                self.say(f"screenshot {path}")
+                self.snapshots.take(path, self.window.read_pixels(), self._facts())
             if self.film is not None and self.film.due(self.now_s):
                 self.film.add(self.window.read_pixels(), self.now_s)
         except ConfigError as error:
             self.film = None
             self.say(str(error))
+        for line in self.snapshots.news():
+            self.say(line)
 
     def _facts(self) -> dict[str, object]:
         """What a screenshot says of itself."""

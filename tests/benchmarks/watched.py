@@ -46,8 +46,13 @@ def watch(path: str) -> None:
         file.write(f"{times[0]:.6f} {times[1]:.6f} {facts[4]} {facts[5]} {response_s:.4f}\n")
         display(self, *facts)
 
-    PygameWindow.poll, PygameWindow.present = timed_poll, timed_present
-    EventLog.display, EngineClient.__init__ = noted, kept
+    for owner, name, replacement in (
+        (PygameWindow, "poll", timed_poll),
+        (PygameWindow, "present", timed_present),
+        (EventLog, "display", noted),
+        (EngineClient, "__init__", kept),
+    ):
+        setattr(owner, name, replacement)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,11 @@ class Hands:
         """Looks to the right until new ground has been made."""
         before = self.segments()
         self.down("Right")
-        self.frames(count)
+        for _ in range(count):  # the clock stands while the engine works: it is fast enough
+            self.frames()
+            end = time.monotonic() + PATIENCE_S
+            while self.app.client.state == "generating" and time.monotonic() < end:
+                time.sleep(0.002)
         self.up("Right")
         self.wait(lambda: self.segments() > before)
         self.frames(10)  # until it has looked ahead again
@@ -208,6 +212,7 @@ def test_screenshots_and_recordings_are_files(hands):
     h.press("R")
     h.frames(20)
     h.press("R")
+    h.wait(lambda: any("screenshot" in text for text in h.said()))
     kinds = sorted(p.suffix for p in (h.folder / "out").iterdir())
     assert kinds == [".mp4", ".png"]
     assert any("recorded" in text for text in h.said())
