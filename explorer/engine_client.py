@@ -236,12 +236,13 @@ class EngineClient:
             return f"one step took more than {message.busy_s:.0f} s" if hangs else ""
         if message.epoch != self._epoch:
             return ""
+        lost = isinstance(message, Failure) and message.doing in ("begin", "restore")
+        if isinstance(message, Event) and not lost:
+            self._emit(message)  # first: whoever sees an idle engine finds its answer, too
         with self._changed:
             self._note(message)
-        if isinstance(message, Failure) and message.doing in ("begin", "restore"):
+        if isinstance(message, Failure) and lost:
             self._recover(message)
-        elif isinstance(message, Event):
-            self._emit(message)
         return ""
 
     def _note(self, message: protocol.Message) -> None:

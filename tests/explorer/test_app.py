@@ -84,8 +84,12 @@ class Hands:
                 time.sleep(0.002)
         self.up("Right")
         self.wait(lambda: self.segments() > before)
-        self.frames(10)  # until it has looked ahead again
-        self.wait(lambda: not self.app.asker.waiting and self.app.client.state == "idle")
+        before = -1
+        while before < self.segments():  # until it has looked ahead again, and found all known
+            before = self.segments()
+            self.frames(10)
+            self.wait(lambda: not self.app.asker.waiting and self.app.client.state == "idle")
+            self.frames()  # takes in what came at the last moment
 
     def segments(self):
         newest = self.app.known.newest
