@@ -23,6 +23,7 @@ from mirage_engine.camera import Camera, pinhole
 from mirage_engine.config import ConfigError, Preset
 from mirage_engine.depth import room_prior
 from mirage_engine.geometry import fit_depth
+from mirage_engine.memory import LatentMemory
 from mirage_engine.parts import (
     Codec,
     Context,
@@ -166,6 +167,8 @@ class World:
         view = self._read(cameras)
         coverage = float(view.mask[1:].float().mean())
         watch.lap("read")
+        if self.preset.memory.kind == "none":
+            view = self._carried(first, cameras)
         made = self._generate(view, cameras, first, on_step or (lambda *_: True))
         latents = made.latents[1:].half()
         watch.lap("denoise")
@@ -261,6 +264,21 @@ class World:
     def _read(self, cameras: Sequence[Camera]) -> MemoryView:
         view = self.parts.memory.read(cameras, self.grid)
         return replace(view, latents=self.parts.codec.at_depth(view.latents, view.depth_m))
+
+    def _carried(self, keyframe: Keyframe, cameras: Sequence[Camera]) -> MemoryView:
+        """The clean first frame alone, seen from `cameras`: what a world without memory still has.
+
+        Its own depth carries it along; what leaves the picture is gone.
+        """
+        codec = self.parts.codec
+        latents = self.entries[keyframe.segment].latents[keyframe.frame][None].float()
+        decoded = codec.decode(latents)
+        depth = self.parts.depth(decoded, [keyframe.camera])
+        glance = LatentMemory(codec.spec.channels, self.preset.memory)
+        keep = self.parts.static_filter(decoded, depth)
+        glance.write(latents, depth, [keyframe.camera], keep, 0)
+        view = glance.read(cameras, self.grid)
+        return replace(view, latents=codec.at_depth(view.latents, view.depth_m))
 
     def _generate(
         self, view: MemoryView, cameras: list[Camera], keyframe: Keyframe, on_step: OnStep
