@@ -25,6 +25,8 @@ CHOOSE_M, CHOOSE_DEG = 0.03, 1.5  # movement after which keyframes are chosen an
 AS_GENERATED_M, AS_GENERATED_DEG = 0.01, 0.25  # within which a picture counts as generated
 SOFTWARE = ("llvmpipe", "softpipe", "swiftshader")
 MEASURE_S = 0.2  # between two looks at what was drawn
+MOVING_SCALE = 0.7  # of the scene while the view moves, where the processor draws it
+STILL_S = 0.3  # after which the view counts as still
 UNKNOWN_TINT, NO_TINT = (0.90, 0.36, 0.24, 0.45), (0.0, 0.0, 0.0, 0.0)
 PATH_M = 0.1  # between two remembered places of the way walked
 PATH_MOST = 4000
@@ -52,6 +54,7 @@ class Screen:
         self._reprojected, self._measure_due_s = 0.0, 0.0
         self._chosen: list[Keyframe] = []
         self._chosen_for: tuple[int, Camera] | None = None
+        self._seen_from, self._moved_s = np.eye(4), -STILL_S
         self._mean = (0.42, 0.45, 0.49)
         self._path: list[NDArray[np.float64]] = []
         self._world_number = self._cloud_number = 0
@@ -75,6 +78,7 @@ class Screen:
     def _draw_scene(self, frame: Frame) -> None:
         camera = window_camera(frame.camera, self._window.size)
         keyframes = self._choose(frame)
+        self._reproject.scale = self._scale(frame)
         changed = self._reproject.draw(camera, keyframes, frame.now_s)
         if frame.now_s >= self._measure_due_s:  # reading back waits for the picture
             self._measure_due_s = frame.now_s + MEASURE_S
@@ -115,6 +119,13 @@ class Screen:
             look = Look(view.point_colors, 0.35, (1.0, 4.0), cut_above_m=0.35, most=60_000)
             self._inset.update(size, frame.camera, self._cloud, frame.now_s, look, self._path)
         return insets
+
+    def _scale(self, frame: Frame) -> float:
+        """Of the scene's resolution: a processor that draws cannot do it all while things move."""
+        if not np.array_equal(frame.camera.c2w, self._seen_from):
+            self._seen_from, self._moved_s = frame.camera.c2w, frame.now_s
+        moving = self.software and frame.now_s - self._moved_s < STILL_S
+        return self._config.render_scale * (MOVING_SCALE if moving else 1.0)
 
     def _choose(self, frame: Frame) -> list[Keyframe]:
         """Keyframes for the view, chosen anew when it moved or new ones came."""

@@ -2,9 +2,9 @@
 
 It runs on an X server of its own whose picture lies in a mapped file, so that looking costs the
 program nothing. Keys go in through the XTest extension. `key_to_picture` is the time from a key's
-press until that file shows what it did, and in which display frame: 1 is the one under way at the
-press, 2 the one after it. Frame times are those from one picture to the next, waits for the frame
-limit included.
+press until that file shows what it did, and which display frame found the key and drew what it
+did: 1 is the one under way at the press, 2 the one after it. Frame times are those from one picture
+to the next, waits for the frame limit included.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class FrameLine:
     engine: str
     pid: str
     response_s: float  # of the newest segment that was asked for; 0 before the first
+    key: bool  # whether this frame found a key pressed
 
 
 class Watched(Desk):
@@ -97,8 +98,10 @@ class Watched(Desk):
 
 
 def frame_line(line: str) -> FrameLine:
-    poll_s, present_s, engine, pid, response_s = line.split()
-    return FrameLine(float(poll_s), float(present_s), engine, pid, float(response_s))
+    poll_s, present_s, engine, pid, response_s, key = line.split()
+    return FrameLine(
+        float(poll_s), float(present_s), engine, pid, float(response_s), bool(int(key))
+    )
 
 
 class Keys:
@@ -217,8 +220,8 @@ def key_to_picture(desk: Watched, meanwhile: Callable[[], None] | None = None) -
         waits_ms.append((seen_s - pressed_s) * 1e3)
         desk.release("h")
         time.sleep(0.13)
-        frames = desk.since(pressed_s - 1)
-        counts.append(sum(f.present_s > pressed_s and f.poll_s < seen_s for f in frames))
+        finished = [f for f in desk.since(pressed_s - 1) if f.present_s > pressed_s]
+        counts.append(1 + next(i for i, f in enumerate(finished) if f.key))
         desk.tap("h")
         time.sleep(0.37)
     return {

@@ -2,7 +2,8 @@
 
 Writes one line per display frame: when it looked for input, when its picture was handed to the
 screen (seconds of the machine's monotonic clock), what the engine was doing, its process, and how
-long the newest segment took to come. Nothing else of the program is changed.
+long the newest segment took to come, and whether a key was found pressed. Nothing else of the
+program is changed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from explorer import cli
 
 def watch(path: str) -> None:
     """Puts the stopwatch in place."""
+    import pygame
+
     from explorer.engine_client import EngineClient
     from explorer.event_log import EventLog
     from explorer.window import PygameWindow
@@ -27,7 +30,7 @@ def watch(path: str) -> None:
     poll, present, display = PygameWindow.poll, PygameWindow.present, EventLog.display
     clients: list[EngineClient] = []
     begin = EngineClient.__init__
-    times = [time.monotonic()] * 2
+    times, keys = [time.monotonic()] * 2, [False]
 
     def kept(self: EngineClient, *values: Any) -> None:
         clients.append(self)
@@ -35,15 +38,18 @@ def watch(path: str) -> None:
 
     def timed_poll(self: PygameWindow) -> Any:
         times[0] = time.monotonic()
-        return poll(self)
+        events = poll(self)
+        keys[0] = any(event.type == pygame.KEYDOWN for event in events)
+        return events
 
     def timed_present(self: PygameWindow) -> None:
         present(self)
         times[1] = time.monotonic()
 
     def noted(self: EventLog, *facts: Any) -> None:
-        response_s = clients[-1].response_s or 0.0
-        file.write(f"{times[0]:.6f} {times[1]:.6f} {facts[4]} {facts[5]} {response_s:.4f}\n")
+        engine, pid, response_s = *facts[4:6], clients[-1].response_s or 0.0
+        line = f"{times[0]:.6f} {times[1]:.6f} {engine} {pid} {response_s:.4f} {int(keys[0])}"
+        file.write(line + "\n")
         display(self, *facts)
 
     for owner, name, replacement in (
