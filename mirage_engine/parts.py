@@ -116,11 +116,7 @@ class Codec(Protocol):
     ) -> Tensor: ...  # [t, C, h, w] float32, normalised as the transformer sees them
     def decode(self, latents: Tensor) -> Decoded: ...
     def colors(self, latents: Tensor) -> np.ndarray: ...  # [N, C] -> uint8 [N, 3], mean colour
-    def at_depth(
-        self,
-        latents: Tensor,  # [..., C, h, w]
-        depth_m: Tensor,  # [..., h, w]; cells with 0 stay as they are
-    ) -> Tensor: ...  # the same surfaces, seen from that distance
+    def at_view(self, view: MemoryView) -> Tensor: ...  # [t, C, h, w] read-out as seen from there
 
 
 class Generator(Protocol):

@@ -263,7 +263,7 @@ class World:
 
     def _read(self, cameras: Sequence[Camera]) -> MemoryView:
         view = self.parts.memory.read(cameras, self.grid)
-        return replace(view, latents=self.parts.codec.at_depth(view.latents, view.depth_m))
+        return replace(view, latents=self.parts.codec.at_view(view))
 
     def _carried(self, keyframe: Keyframe, cameras: Sequence[Camera]) -> MemoryView:
         """The clean first frame alone, seen from `cameras`: what a world without memory still has.
@@ -278,7 +278,7 @@ class World:
         keep = self.parts.static_filter(decoded, depth)
         glance.write(latents, depth, [keyframe.camera], keep, 0)
         view = glance.read(cameras, self.grid)
-        return replace(view, latents=codec.at_depth(view.latents, view.depth_m))
+        return replace(view, latents=codec.at_view(view))
 
     def _generate(
         self, view: MemoryView, cameras: list[Camera], keyframe: Keyframe, on_step: OnStep

@@ -22,7 +22,8 @@ PAPER = np.array([[0.957, 0.949, 0.933], [0.886, 0.878, 0.863]])  # background, 
 INK = np.array([0.90, 0.38, 0.20])
 CEILING_M = 0.45  # above the eye: what is higher is cut away
 HFOV_DEG = 36.0
-LARGEST_PX = 14  # of a point, across
+FAR = 2.5  # points further away than this many times the median are left out
+LARGEST_PX = 30  # of a point, across
 MARGIN = 0.90  # share of the picture that the points may fill
 
 
@@ -53,14 +54,14 @@ def render_memory_picture(
 
 
 def _kept(points_world: NDArray, walk: Floats) -> NDArray[np.bool_]:
-    """Surfaces below the ceiling, without the few that lie far outside."""
+    """Surfaces below the ceiling, without the landscape seen through the windows."""
     finite = (points_world[:, 3] > 0.5) & np.isfinite(points_world).all(1)
     below = points_world[:, 1] > walk[:, 1].min() - CEILING_M
     kept = finite & below
     if kept.sum() < 10:
         return finite
-    aside = np.abs(points_world[:, :3] - np.median(points_world[kept, :3], 0)).max(1)
-    return kept & (aside <= 1.5 * np.quantile(aside[kept], 0.985) + 0.5)
+    away = np.linalg.norm(points_world[:, [0, 2]] - walk[:, [0, 2]].mean(0), axis=1)
+    return kept & (away <= FAR * np.median(away[kept]))
 
 
 def _frame(points: Floats, walk: Floats, start: Camera, size: tuple[int, int]) -> Camera:

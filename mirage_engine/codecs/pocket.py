@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mirage_engine.checkpoints import find, load_into, load_state
-from mirage_engine.parts import CodecSpec, Decoded
+from mirage_engine.parts import CodecSpec, Decoded, MemoryView
 
 PATCH = 4  # px per cell
 PICTURE, DEPTH = 8, 3  # latent channels
@@ -105,10 +105,48 @@ class PocketCodec(nn.Module):
         moved = latents[..., PICTURE:, :, :] + shift[..., None, :, :] * step[:, None, None]
         return torch.cat([latents[..., :PICTURE, :, :], moved], -3)
 
+    def at_view(self, view: MemoryView) -> Tensor:  # [t, 11, h, w]
+        """The read-out as it looks from the view: each patch moved, enlarged and set at its depth.
+
+        A remembered patch that now fills several cells shows each of them its own part, and one
+        that lies off the cell's centre is shifted. Seen head-on; the patch's rim goes on outside.
+        """
+        raw = (view.latents * self.latent_std[:, None, None]).permute(0, 2, 3, 1)
+        colour = raw[..., :PICTURE] @ self.picture_basis + self.picture_mean
+        depth = raw[..., PICTURE:] @ self.depth_basis + self.depth_mean
+        patches = torch.cat([colour, depth], -1).unflatten(-1, (4, PATCH, PATCH))
+        zoom = view.scale.exp2().clamp(min=1.0)
+        across, down = (_resampling(view.offset[:, i], zoom) for i in (0, 1))
+        patches = down[..., None, :, :] @ patches @ across[..., None, :, :].transpose(-1, -2)
+        flat = patches.flatten(-3)
+        split = 3 * PATCH**2
+        moved = (
+            torch.cat(
+                [
+                    (flat[..., :split] - self.picture_mean) @ self.picture_basis.T,
+                    (flat[..., split:] - self.depth_mean) @ self.depth_basis.T,
+                ],
+                -1,
+            ).permute(0, 3, 1, 2)
+            / self.latent_std[:, None, None]
+        )
+        return self.at_depth(torch.where(view.mask[:, None], moved, 0.0), view.depth_m)
+
     @staticmethod
     def _project(image: Tensor, basis: Tensor, mean: Tensor) -> Tensor:
         patches = F.pixel_unshuffle(image, PATCH).permute(0, 2, 3, 1)
         return ((patches - mean) @ basis.T).permute(0, 3, 1, 2)
+
+
+def _resampling(
+    offset: Tensor,  # [...] of the patch's centre from the cell's, in cells
+    zoom: Tensor,  # [...] width of the patch in cells
+) -> Tensor:  # [..., PATCH, PATCH] weights of the patch's pixels for each pixel of the cell
+    """Linear interpolation along one axis."""
+    centres = (torch.arange(PATCH, device=offset.device) + 0.5) / PATCH - 0.5
+    source = ((centres - offset[..., None]) / zoom[..., None] + 0.5) * PATCH - 0.5
+    away = source.clamp(0, PATCH - 1)[..., None] - torch.arange(PATCH, device=offset.device)
+    return (1 - away.abs()).clamp(min=0)
 
 
 class Refine(nn.Module):

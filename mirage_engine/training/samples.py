@@ -103,7 +103,7 @@ def remember(
         views = [clip.cameras[i] for i in sources]
         memory.write(latents, depth, views, keep, segment=0)
     view = memory.read(cameras, codec.spec.latent_size(cameras[0].size))
-    return replace(view, latents=codec.at_depth(view.latents, view.depth_m))
+    return replace(view, latents=codec.at_view(view))
 
 
 def worn(latents: Tensor, rng: np.random.Generator) -> Tensor:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from mirage_engine.checkpoints import ENGINE_DIR, save_weights
 from mirage_engine.codecs.pocket import PATCH, PocketCodec, load_codec
 from mirage_engine.config import ConfigError
+from mirage_engine.parts import MemoryView
 from tests.engine.tiny_engine import CHANNELS, GRID, SIZE, linear_codec, rooms
 
 SHIPPED = ENGINE_DIR / "pocket" / "codec.safetensors"
@@ -156,3 +157,40 @@ def test_a_codec_survives_its_file(tmp_path):
     assert isinstance(again, PocketCodec)
     latents = noise_latents(1)
     assert np.array_equal(again.decode(latents).frames, linear_codec().decode(latents).frames)
+
+
+def test_a_patch_seen_twice_as_large_shows_each_cell_its_own_part():
+    codec = linear_codec()
+    ramp = torch.linspace(0.2, 0.8, 4).expand(1, 3, 4, 4)  # brighter to the right, as one patch
+    latents = codec.encode(
+        (ramp.permute(0, 2, 3, 1) * 255).round().byte(), torch.full((1, 4, 4), 2.0)
+    )
+    own = codec(latents)[0][0, 0, 0]  # as the basis carries it
+    two = MemoryView(
+        latents=latents.expand(1, -1, 1, 2).contiguous(),
+        mask=torch.ones(1, 1, 2, dtype=torch.bool),
+        depth_m=torch.full((1, 1, 2), 2.0),
+        source=torch.zeros(1, 1, 2, dtype=torch.int64),
+        offset=torch.tensor([0.5, -0.5, 0.0, 0.0]).view(1, 2, 1, 2),  # centred between the cells
+        scale=torch.ones(1, 1, 2),  # log2: two cells across
+    )
+    row = codec(codec.at_view(two))[0][0, 0, 0]
+    wanted = np.interp((np.arange(8) + 0.5) / 2 - 0.5, np.arange(4), own.numpy())
+    assert np.abs(row.numpy() - wanted).max() < 0.02
+    assert row[0] < row[3] < row[4] < row[7]
+
+
+def test_a_view_from_the_same_place_is_what_was_written():
+    codec = linear_codec()
+    view = rooms()
+    latents = codec.encode(view.frames, view.depth_m)
+    t, _, h, w = latents.shape
+    same = MemoryView(
+        latents=latents,
+        mask=torch.ones(t, h, w, dtype=torch.bool),
+        depth_m=codec.cell_depth(latents).exp(),
+        source=torch.zeros(t, h, w, dtype=torch.int64),
+        offset=torch.zeros(t, 2, h, w),
+        scale=torch.zeros(t, h, w),
+    )
+    assert (codec.at_view(same) - latents).abs().max() < 1e-3
