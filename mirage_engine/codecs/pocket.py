@@ -52,7 +52,9 @@ class PocketCodec(nn.Module):
         if depth_m is None:
             raise ValueError("the pocket codec encodes pictures together with their depth")
         device = self.latent_std.device
-        picture = torch.as_tensor(frames, device=device).permute(0, 3, 1, 2).float() / 255
+        if isinstance(frames, np.ndarray):
+            frames = torch.tensor(frames)  # a copy: arrays of pictures are often read-only
+        picture = frames.to(device).permute(0, 3, 1, 2).float() / 255
         # Unknown depth becomes a wall at arm's length beyond the room, not a hole.
         known = torch.where(depth_m > 0, depth_m, depth_m.new_tensor(5.0)).to(device)
         log_depth = known.clamp(NEAR_M, SKY_M).log()[:, None]
