@@ -52,7 +52,7 @@ def load_world(
     generator = None
     if preset.memory.kind != "copy":
         tell("loading the generator")
-        transformer = load_transformer(preset.generator.weights).to(place)
+        transformer = load_transformer(preset.generator.weights).to(place)  # pyright: ignore
         generator = WanGenerator(transformer, preset.generator)
     memory = _memory(preset, codec.spec.channels)
     keep = KeepAll() if preset.static_filter == "none" else CodecFilter()

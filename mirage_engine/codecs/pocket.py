@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
+from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -163,10 +163,10 @@ class Refine(nn.Module):
         )
         self.head = nn.Conv2d(WIDTH, channels, 3, padding=1)
         # Starts as the linear codec that trusts every pixel.
+        assert self.head.bias is not None
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         with torch.no_grad():
-            assert self.head.bias is not None
             self.head.bias[-(PATCH**2) :] = 2.0
 
     def forward(self, latents: Tensor) -> Tensor:

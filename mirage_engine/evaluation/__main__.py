@@ -15,7 +15,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 from tqdm import tqdm
 
 from mirage_engine.config import ConfigError, load_config
-from mirage_engine.evaluation.compare import compare, table
+from mirage_engine.evaluation.compare import Row, compare, table
 
 FIRST_TEST_SCENE = 950_000
 
@@ -39,9 +39,11 @@ def main() -> int:
             raise ConfigError(f"--memories: no such memory: {', '.join(sorted(unknown))}")
         scenes = range(args.first, args.first + args.scenes)
         with tqdm(total=len(tours) * len(memories) * args.scenes, unit="walk") as bar:
-            rows = compare(
-                preset, tours, memories, scenes, args.seed, args.device, lambda _: bar.update()
-            )
+
+            def tell(_: Row) -> None:
+                bar.update()
+
+            rows = compare(preset, tours, memories, scenes, args.seed, args.device, tell)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from skimage.metrics import structural_similarity
 
@@ -21,7 +23,8 @@ def psnr_db(
 
 def ssim(a: np.ndarray, b: np.ndarray) -> float:
     """Structural similarity of two uint8 [H, W, 3] pictures, -1..1."""
-    return float(structural_similarity(a, b, channel_axis=-1, data_range=255))
+    value = structural_similarity(a, b, channel_axis=-1, data_range=255)
+    return float(cast(float, value))
 
 
 def depth_abs_rel(predicted_m: np.ndarray, true_m: np.ndarray) -> float:

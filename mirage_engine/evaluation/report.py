@@ -29,11 +29,10 @@ def tour_report(segments: Sequence[Segment], world: World) -> dict[str, Any]:
         return {"revisit": revisit([], np.zeros((0, 1, 1, 3), np.uint8)), "truth": None}
     frames = np.concatenate([s.frames for s in generated])
     depth = np.concatenate([s.depth_m for s in generated])
-    known = world.scene is not None
-    return {
-        "revisit": revisit(cameras, frames),
-        "truth": truth(Scene(world.scene), world.camera, cameras, frames, depth) if known else None,
-    }
+    found = None
+    if world.scene is not None:
+        found = truth(Scene(world.scene), world.camera, cameras, frames, depth)
+    return {"revisit": revisit(cameras, frames), "truth": found}
 
 
 def revisit_pairs(cameras: Sequence[Camera]) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from diffusers import UniPCMultistepScheduler
+from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 from torch import Tensor
 
 # The official sampler starts here, not at 1.
@@ -29,7 +29,8 @@ def scheduler(steps: int, shift: float) -> UniPCMultistepScheduler:
     unipc = UniPCMultistepScheduler(
         prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift
     )
-    unipc.set_timesteps(sigmas=np.linspace(SIGMA_MAX, 0, steps + 1)[:-1])
+    levels = np.linspace(SIGMA_MAX, 0, steps + 1)[:-1]
+    unipc.set_timesteps(sigmas=levels)  # pyright: ignore[reportArgumentType]
     return unipc
 
 

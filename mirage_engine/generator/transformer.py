@@ -10,14 +10,15 @@ is corrected (`ReadoutRepair`; pocket only). Knows nothing of schedules, cameras
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from diffusers.models.transformers.transformer_wan import (
     WanTransformer3DModel,
     WanTransformerBlock,
 )
+from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from torch import Tensor, nn
 
 from mirage_engine.checkpoints import find, load_into, load_state
@@ -131,9 +132,8 @@ class MirageTransformer3DModel(WanTransformer3DModel):
         if list(layers) != sorted(set(layers)) or not set(layers) <= set(range(num_layers)):
             raise ValueError(f"memory_layers must rise within 0..{num_layers - 1}, got {layers}")
         self.hint_layers = {layer: i for i, layer in enumerate(layers)}
-        self.memory_patch_embedding = nn.Conv3d(
-            memory_in_channels, dim, kernel_size=patch_size, stride=patch_size
-        )
+        patch = (patch_size[0], patch_size[1], patch_size[2])
+        self.memory_patch_embedding = nn.Conv3d(memory_in_channels, dim, patch, patch)
         self.memory_blocks = nn.ModuleList(
             MemoryBlock(dim, ffn_dim, num_attention_heads, eps, first=i == 0)
             for i in range(len(layers))
@@ -192,7 +192,7 @@ class MirageTransformer3DModel(WanTransformer3DModel):
                 1, frames * height * width, 1, -1
             )
 
-        return table(rope.freqs_cos), table(rope.freqs_sin)
+        return table(cast(Tensor, rope.freqs_cos)), table(cast(Tensor, rope.freqs_sin))
 
     def _grid(self, latents: Tensor) -> tuple[int, int]:
         _, ph, pw = self.config["patch_size"]

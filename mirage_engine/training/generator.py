@@ -64,9 +64,9 @@ class Trainer:
         # The network starts as the read-out itself.
         torch.nn.init.zeros_(self.network.proj_out.weight)
         torch.nn.init.zeros_(self.network.proj_out.bias)
-        self.network.to(self.device)
+        self.network.to(self.device)  # pyright: ignore
         if self.device.type == "cpu":
-            self.network.set_attn_processor(MatmulAttnProcessor())
+            self.network.set_attn_processor(MatmulAttnProcessor())  # pyright: ignore
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
