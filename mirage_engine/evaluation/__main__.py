@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -12,10 +13,13 @@ from pathlib import Path
 # Before torch is imported: threads that wait awake stall one another on a machine in use.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from mirage_engine.config import ConfigError, load_config
-from mirage_engine.evaluation.compare import Row, compare, table
+from mirage_engine.evaluation.compare import Row, compare, strip, table
+from mirage_engine.segment import Segment
 
 FIRST_TEST_SCENE = 950_000
 
@@ -30,7 +34,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path, help="also write every walk here")
+    parser.add_argument(
+        "--sheet", type=Path, help="also write a PNG: each scene of the first tour and memory"
+    )
     args = parser.parse_args()
+    strips: list[np.ndarray] = []
     tours, memories = args.tours.split(","), args.memories.split(",")
     try:
         preset = load_config(args.config)
@@ -40,7 +48,9 @@ def main() -> int:
         scenes = range(args.first, args.first + args.scenes)
         with tqdm(total=len(tours) * len(memories) * args.scenes, unit="walk") as bar:
 
-            def tell(_: Row) -> None:
+            def tell(row: Row, segments: list[Segment]) -> None:
+                if (row.tour, row.memory) == (tours[0], memories[0]):
+                    strips.append(strip(segments))
                 bar.update()
 
             rows = compare(preset, tours, memories, scenes, args.seed, args.device, tell)
@@ -49,10 +59,19 @@ def main() -> int:
         return 2
     print(table(rows))
     if args.json is not None:
-        part = args.json.with_name(args.json.name + ".part")
-        part.write_text(json.dumps([asdict(row) for row in rows], indent=1))
-        part.replace(args.json)
+        write(args.json, json.dumps([asdict(row) for row in rows], indent=1).encode())
+    if args.sheet is not None:
+        picture = io.BytesIO()
+        Image.fromarray(np.concatenate(strips)).save(picture, "PNG")
+        write(args.sheet, picture.getvalue())
     return 0
+
+
+def write(path: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from mirage_engine.config import Preset
 from mirage_engine.evaluation.report import tour_report
 from mirage_engine.loading import load_world
 from mirage_engine.planner import split_path
+from mirage_engine.segment import Segment
 from mirage_engine.tour import load_tour, tour_cameras
 from mirage_engine.world import World
 
@@ -43,22 +44,26 @@ def compare(
     scenes: Sequence[int],
     seed: int = 0,
     device: str = "auto",
-    tell: Callable[[Row], None] | None = None,
+    tell: Callable[[Row, list[Segment]], None] | None = None,
 ) -> list[Row]:
-    """Walks every tour in every scene with every memory. Raises ConfigError."""
+    """Walks every tour in every scene with every memory; `tell` is shown each finished walk.
+
+    Raises ConfigError: a tour that does not exist, or weights that cannot be read.
+    """
     rows = []
     for memory in memories:
         chosen = replace(preset, memory=replace(preset.memory, kind=memory))
         world = load_world(chosen, seed, device)
         for tour in tours:
             for scene in scenes:
-                rows.append(walk(world, tour, scene))
+                row, segments = walk(world, tour, scene)
+                rows.append(row)
                 if tell is not None:
-                    tell(rows[-1])
+                    tell(row, segments)
     return rows
 
 
-def walk(world: World, tour: str, scene: int) -> Row:
+def walk(world: World, tour: str, scene: int) -> tuple[Row, list[Segment]]:
     """One tour in one scene, begun anew."""
     segments = [world.begin(scene=scene)]
     stops = tour_cameras(load_tour(tour), world.camera)
@@ -67,7 +72,7 @@ def walk(world: World, tour: str, scene: int) -> Row:
     found = tour_report(segments, world)
     truth, revisit = found["truth"], found["revisit"]
     seconds = sum(s.seconds["total"] for s in segments[1:])
-    return Row(
+    row = Row(
         tour,
         world.preset.memory.kind,
         scene,
@@ -80,6 +85,14 @@ def walk(world: World, tour: str, scene: int) -> Row:
         segments[-1].points,
         segments[-1].nbytes / 2**20,
     )
+    return row, segments
+
+
+def strip(segments: Sequence[Segment]) -> np.ndarray:  # uint8 [H, 5 * W, 3]
+    """A walk in five pictures side by side: the start image, and a quarter of the way between."""
+    frames = np.concatenate([segment.frames for segment in segments])
+    chosen = np.linspace(0, len(frames) - 1, 5).round().astype(int)
+    return np.concatenate(list(frames[chosen]), 1)
 
 
 def table(rows: Sequence[Row]) -> str:
