@@ -44,8 +44,8 @@ class MemoryConfig:
 
 @dataclass(frozen=True)
 class CodecConfig:
-    kind: Literal["pocket", "wan"] = "pocket"
-    weights: str = "pocket/codec.safetensors"  # beside the engine, a path, or a hub name
+    kind: Literal["pocket"] = "pocket"
+    weights: str = "pocket/codec.safetensors"  # beside the engine, or a path
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,15 @@ class GeneratorConfig:
     weights: str = "pocket/generator.safetensors"
     steps: int = 1
     shift: float = 5.0  # flow-matching time shift
-    guidance: float = 1.0
     predict: Literal["correction", "flow"] = "correction"
-    condition: Literal["pocket", "official"] = "pocket"  # channels of the side branch
     sure: float = 0.0  # cells below this are not remembered; 0 remembers all
     dtype: Literal["float32", "bfloat16"] = "float32"
     hint_scale: float = 1.0
-    loras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class PlannerConfig:
     frames: int = 5  # per segment, the clean first frame counted
-    preceding: int = 0  # latent frames of context
-    references: int = 0
     horizon: float = 0.85  # coverage under which the next view counts as unknown
 
 

@@ -93,13 +93,6 @@ def _check(preset: Preset) -> None:
     """Raises ConfigError for parts that this version does not have."""
     if preset.memory.kind == "rgb":
         raise ConfigError("--memory rgb: this version has no RGB baseline; try latent, none, copy")
-    if preset.codec.kind != "pocket" or preset.generator.condition != "pocket":
-        raise ConfigError(f"preset '{preset.name}': this version runs pocket codecs only")
-    if preset.planner.preceding or preset.planner.references:
-        raise ConfigError(
-            f"preset '{preset.name}': planner.preceding and planner.references must be 0 "
-            "in this version"
-        )
 
 
 def _memory(preset: Preset, channels: int) -> Memory:

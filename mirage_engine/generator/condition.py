@@ -1,7 +1,7 @@
 """What the side branch sees: memory's read-out, how far to trust it, and where each cell looks.
 
-Two layouts: `pocket` [C filled read-out | mask, sub-cell offset x and y, log depth, scale ratio |
-6 Plücker ray coordinates], and `official` [C read-out | C constant score latent].
+The layout is [C filled read-out | mask, sub-cell offset x and y, log depth, scale ratio | 6 Plücker
+ray coordinates].
 """
 
 from __future__ import annotations
@@ -33,11 +33,6 @@ def pocket_condition(
     rays = plucker_rays(cameras, (view.mask.shape[1], view.mask.shape[2]))
     filled = fill_holes(view.latents, view.mask)
     return torch.cat([filled, hints, rays.to(filled.device)], 1).transpose(0, 1)
-
-
-def official_condition(view: MemoryView, score: Tensor) -> Tensor:  # [2C, t, h, w]
-    """The official code's layout; `score` is the latent [C, t, h, w] of an all-ones video."""
-    return torch.cat([view.latents.transpose(0, 1), score], 0)
 
 
 def plucker_rays(cameras: Sequence[Camera], size: tuple[int, int]) -> Tensor:  # [t, 6, h, w]

@@ -10,7 +10,6 @@ from mirage_engine.camera import Camera, pinhole, pose
 from mirage_engine.generator.condition import (
     EXTRA_CHANNELS,
     fill_holes,
-    official_condition,
     plucker_rays,
     pocket_condition,
     style_tokens,
@@ -148,13 +147,6 @@ def test_sky_and_empty_views_give_finite_channels():
     assert torch.allclose(
         pocket_condition(sky, [camera()])[14], torch.full((1, *GRID), np.log(100.0) - 1)
     )
-
-
-def test_the_official_layout_is_read_out_then_score():
-    seen, score = view(some_mask(2)), torch.randn(11, 2, *GRID)
-    made = official_condition(seen, score)
-    assert torch.equal(made[:11], seen.latents.transpose(0, 1))
-    assert torch.equal(made[11:], score)
 
 
 def test_style_is_a_token_for_each_eight_by_eight_cells():
