@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 import mirage_engine
+from explorer.event_log import STAGES, segment_entry
 from mirage_engine import Segment, World, tour_report
-
-STAGES = ("read", "denoise", "decode", "depth", "filter", "write", "total")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +48,7 @@ def report(walk: Walk) -> dict[str, Any]:
         "segments": len(segments),
         "frames_per_second": frames / total_s if total_s > 0 else 0.0,
         "seconds": {stage: _median([s.seconds[stage] for s in segments]) for stage in STAGES},
-        "segments_log": [_entry(segment) for segment in segments],
+        "segments_log": [segment_entry(segment) for segment in segments],
         "memory": {
             "points": last.points,
             "bytes": last.nbytes,
@@ -72,18 +71,6 @@ def to_json(content: Any, indent: int | None = None) -> str:
         return None if isinstance(item, float) and not np.isfinite(item) else item
 
     return json.dumps(plain(content), indent=indent, allow_nan=False)
-
-
-def _entry(segment: Segment) -> dict[str, Any]:
-    return {
-        "index": segment.index,
-        "frames": len(segment.frames),
-        "coverage": segment.coverage,
-        "points_added": segment.points_added,
-        "points": segment.points,
-        "bytes": segment.nbytes,
-        "seconds": {stage: segment.seconds[stage] for stage in STAGES},
-    }
 
 
 def _median(values: Sequence[float]) -> float:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mirage_engine.config import ConfigError
+from mirage_engine.files import replacing
 
 ENGINE_DIR = Path(__file__).parent
 
@@ -32,14 +33,11 @@ def save_weights(module: nn.Module, path: Path, header: dict[str, Any]) -> None:
 
 def save_state(state: dict[str, Tensor], path: Path, header: dict[str, Any]) -> None:
     """Raises OSError when the file cannot be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     try:
-        save_file(state, part, metadata={"mirage": json.dumps(header)})
+        with replacing(path) as part:
+            save_file(state, part, metadata={"mirage": json.dumps(header)})
     except SafetensorError as error:
         raise OSError(str(error)) from None
-    part.chmod(0o644)  # safetensors writes for its owner alone
-    part.replace(path)
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

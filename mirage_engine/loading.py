@@ -90,7 +90,15 @@ def _device(wanted: str) -> torch.device:
 
 
 def _check(preset: Preset) -> None:
-    """Raises ConfigError for parts that this version does not have."""
+    """Raises ConfigError for parts that this version does not have, and sizes that none can."""
+    lens, multiple = preset.lens, PocketCodec.spec.multiple
+    for key, pixels in (("width", lens.width), ("height", lens.height)):
+        if pixels < multiple or pixels % multiple:
+            fit = max(multiple, round(pixels / multiple) * multiple)
+            raise ConfigError(
+                f"preset '{preset.name}': lens.{key} must be a multiple of {multiple}, "
+                f"got {pixels}; {fit} would do"
+            )
     if preset.memory.kind == "rgb":
         raise ConfigError("--memory rgb: this version has no RGB baseline; try latent, none, copy")
 

@@ -164,7 +164,7 @@ class World:
         check_path(path, self.preset.planner, codec.spec)
         first = self._anchor(path[0])
         cameras = [first.camera, *latent_cameras(path, codec.spec)]
-        view = self._read(cameras)
+        view = self._read(self.parts.memory, cameras)
         coverage = float(view.mask[1:].float().mean())
         watch.lap("read")
         if self.preset.memory.kind == "none":
@@ -223,7 +223,7 @@ class World:
     def save(self, path: Path | str) -> None:
         """Writes a world folder; see `world_file`."""
         header = {"seed": self.seed, "scene": self.scene, "preset": self.preset}
-        world_file.save(Path(path), header, self.entries, self.parts.memory, self.segment)
+        world_file.save(Path(path), header, self.entries, self.parts.memory, self._last_picture)
 
     def load(self, path: Path | str) -> None:
         """Becomes the saved world. Raises ConfigError, naming the part that is damaged."""
@@ -261,9 +261,13 @@ class World:
             found += [Keyframe(i, j, camera) for j, camera in enumerate(cameras)]
         return found
 
-    def _read(self, cameras: Sequence[Camera]) -> MemoryView:
-        view = self.parts.memory.read(cameras, self.grid)
+    def _read(self, memory: Memory, cameras: Sequence[Camera]) -> MemoryView:
+        view = memory.read(cameras, self.grid)
         return replace(view, latents=self.parts.codec.at_view(view))
+
+    def _last_picture(self, index: int) -> np.ndarray:
+        """[H, W, 3] uint8, without decoding the rest of the segment."""
+        return self.parts.codec.decode(self.entries[index].latents[-1:].float()).frames[-1]
 
     def _carried(self, keyframe: Keyframe, cameras: Sequence[Camera]) -> MemoryView:
         """The clean first frame alone, seen from `cameras`: what a world without memory still has.
@@ -277,8 +281,7 @@ class World:
         glance = LatentMemory(codec.spec.channels, self.preset.memory)
         keep = self.parts.static_filter(decoded, depth)
         glance.write(latents, depth, [keyframe.camera], keep, 0)
-        view = glance.read(cameras, self.grid)
-        return replace(view, latents=codec.at_view(view))
+        return self._read(glance, cameras)
 
     def _generate(
         self, view: MemoryView, cameras: list[Camera], keyframe: Keyframe, on_step: OnStep

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,8 +26,8 @@ from torch import Tensor
 from mirage_engine.camera import Camera
 from mirage_engine.checkpoints import load_state, save_state
 from mirage_engine.config import ConfigError, Preset, from_dict
+from mirage_engine.files import replacing
 from mirage_engine.parts import Memory
-from mirage_engine.segment import Segment
 
 FORMAT = 1
 NUMBERS = ("coverage", "points_added", "points", "nbytes", "residual", "seconds")
@@ -54,7 +53,7 @@ def save(
     header: dict[str, Any],  # seed, scene, preset
     entries: Sequence[Entry],
     memory: Memory,
-    show: Callable[[int], Segment],  # segment index -> its pictures
+    show: Callable[[int], np.ndarray],  # segment index -> its last picture, uint8 [H, W, 3]
 ) -> None:
     """Raises ConfigError when the folder cannot be written."""
     try:
@@ -69,7 +68,8 @@ def save(
             "preset": dataclasses.asdict(header["preset"]),
             "segments": [_to_json(entry, name) for entry, name in zip(entries, names, strict=True)],
         }
-        _write(path / "world.json", json.dumps(data).encode())
+        with replacing(path / "world.json") as part:
+            part.write_text(json.dumps(data), "utf-8")
         for stale in set((path / "latents").glob("*.safetensors")) - {path / n for n in names}:
             stale.unlink()
     except OSError as error:
@@ -138,14 +138,13 @@ def _save_latents(path: Path, index: int, latents: Tensor) -> str:
 
 
 def _save_pictures(
-    path: Path, count: int, show: Callable[[int], Segment], same_start: bool
+    path: Path, count: int, show: Callable[[int], np.ndarray], same_start: bool
 ) -> None:
     for name, index in (("start.png", 0), ("thumbnail.png", count - 1)):
         if name == "start.png" and same_start and (path / name).exists():
             continue
-        part = path / (name + ".part")
-        Image.fromarray(show(index).frames[-1]).save(part, "PNG")
-        part.replace(path / name)
+        with replacing(path / name) as part:
+            Image.fromarray(show(index)).save(part, "PNG")
 
 
 def _to_json(entry: Any, name: str) -> dict[str, Any]:
@@ -157,12 +156,3 @@ def _to_json(entry: Any, name: str) -> dict[str, Any]:
         "size": list(camera.size),
         **{key: getattr(entry, key) for key in NUMBERS},
     }
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -16,7 +16,7 @@ FILES = [p for top in ("mirage_engine", "explorer") for p in sorted((ROOT / top)
 
 # A module may import modules from rows above its own, and from its own package.
 LAYERS = [
-    {"camera", "geometry", "config"},
+    {"camera", "files", "geometry", "config"},
     {"segment"},
     {"parts", "checkpoints"},
     {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from mirage_engine.config import ConfigError, load_config
 from mirage_engine.evaluation.compare import Row, compare, strip, table
+from mirage_engine.files import replacing
 from mirage_engine.segment import Segment
 
 FIRST_TEST_SCENE = 950_000
@@ -59,19 +59,12 @@ def main() -> int:
         return 2
     print(table(rows))
     if args.json is not None:
-        write(args.json, json.dumps([asdict(row) for row in rows], indent=1).encode())
+        with replacing(args.json) as part:
+            part.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     if args.sheet is not None:
-        picture = io.BytesIO()
-        Image.fromarray(np.concatenate(strips)).save(picture, "PNG")
-        write(args.sheet, picture.getvalue())
+        with replacing(args.sheet) as part:
+            Image.fromarray(np.concatenate(strips)).save(part, "PNG")
     return 0
-
-
-def write(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    part.replace(path)
 
 
 if __name__ == "__main__":

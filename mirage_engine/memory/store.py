@@ -5,8 +5,6 @@ Knows names, shapes and rows. Knows nothing of what the columns mean.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
 import torch
@@ -15,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mirage_engine.config import ConfigError
+from mirage_engine.files import replacing
 
 _GROWTH = 1.5
 
@@ -92,14 +91,10 @@ def save_stores(path: Path, stores: dict[str, PointStore], metadata: dict[str, s
         for part, store in stores.items()
         for name in store.layout
     }
-    draft = path.with_name(path.name + ".tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, draft, metadata)
-        os.replace(draft, path)  # noqa: PTH105  (says atomic to every reader)
+        with replacing(path) as draft:
+            save_file(tensors, draft, metadata)
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
         raise ConfigError(f"{path}: memory cannot be written ({error})") from None
 
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from mirage_engine.camera import Camera, pinhole
 from mirage_engine.codecs.pocket import PocketCodec, load_codec
 from mirage_engine.config import LensConfig, load_config
+from mirage_engine.files import replacing
 from mirage_engine.rooms import SPLITS, Scene
 from mirage_engine.training.settings import ClipConfig, GeneratorRecipe
 
@@ -56,9 +57,8 @@ def save_clip(clip: Clip, path: Path) -> None:
         "intrinsics": torch.from_numpy(clip.cameras[0].intrinsics),
         "size": torch.tensor(clip.cameras[0].size),
     }
-    part = path.with_suffix(".part")
-    save_file(data, part)
-    part.rename(path)
+    with replacing(path) as part:
+        save_file(data, part)
 
 
 def load_clip(path: Path) -> Clip:
