@@ -88,9 +88,7 @@ class MemoryTable:
 
     def rows(self, ids: np.ndarray) -> Rows:
         """[M] the rows of those ids that are known, in their order."""
-        ids = np.asarray(ids, np.int64).ravel()
-        ids = ids[(ids >= 0) & (ids < len(self._row_of))]
-        rows = self._row_of[ids].astype(np.int64)
+        rows = self._find(ids)
         return rows[rows >= 0]
 
     def append(self, columns: Mapping[str, np.ndarray]) -> None:
@@ -99,6 +97,7 @@ class MemoryTable:
         if not count:
             return
         births = np.broadcast_to(columns["born"], (count,))
+        columns = {**columns, "born": births}
         # Mixed within each segment, so that every n-th row is a fair sample and not a stripe.
         mixed = np.random.default_rng(count).permutation(count)
         mixed = mixed[np.argsort(births[mixed], kind="stable")]
@@ -118,8 +117,9 @@ class MemoryTable:
         self.revision += 1
 
     def kill(self, ids: np.ndarray, segment: int) -> None:
-        """Memory lost these points in `segment`."""
+        """Memory lost these points in `segment`; those that it lost earlier stay as they are."""
         rows = self.rows(ids)
+        rows = rows[self._columns["died"][rows] == NEVER]
         self._columns["died"][rows] = segment
         self._mark(rows)
 
@@ -137,13 +137,13 @@ class MemoryTable:
         latents: np.ndarray,  # [M, C] float16
         frame: np.ndarray,  # [M] latent frame in their segment
     ) -> Rows:
-        """Takes in what is only fetched while somebody looks; returns the rows with new features."""
-        known = np.isin(ids, self["ids"])
-        rows = self.rows(ids)
-        changed = rows[self._columns["seen"][rows] != seen[known]]
-        self._columns["seen"][rows] = seen[known]
-        known = np.isin(new_ids, self["ids"])
-        rows = self.rows(new_ids)
+        """Takes in what is fetched while somebody looks; returns the rows with new features."""
+        rows = self._find(ids)
+        rows, seen = rows[rows >= 0], seen[rows >= 0]
+        changed = rows[self._columns["seen"][rows] != seen]
+        self._columns["seen"][rows] = seen
+        rows = self._find(new_ids)
+        known, rows = rows >= 0, rows[rows >= 0]
         self._columns["frame"][rows] = frame[known]
         self._keep_latents(rows, latents[known])
         self._mark(np.concatenate([changed, rows]))
@@ -161,13 +161,15 @@ class MemoryTable:
         died earlier stay as the past. `columns` are those of `append`, and `flags` and `seen`.
         """
         ids = np.asarray(columns["ids"])
-        gone = self._columns["born"][: self._count] >= segments
-        gone |= self.alive & ~np.isin(self["ids"], ids)
-        back = np.isin(self["ids"], ids)
-        self._columns["died"][: self._count][back] = NEVER
-        self._retain(np.flatnonzero(~gone | back))
-        there = np.isin(ids, self["ids"])
-        rows = self.rows(ids)
+        held = np.zeros(self._count, bool)
+        held[self.rows(ids)] = True
+        past = ~held & ~self.alive & (self["born"] < segments)
+        died = self._columns["died"][: self._count]
+        died[held] = NEVER
+        died[past] = np.minimum(died[past], segments - 1)  # a death outlives its undone segment
+        self._retain(np.flatnonzero(held | past))
+        rows = self._find(ids)
+        there, rows = rows >= 0, rows[rows >= 0]
         for name in ("flags", "seen"):
             self._columns[name][rows] = np.asarray(columns[name])[there]
         self.append({name: np.asarray(column)[~there] for name, column in columns.items()})
@@ -176,6 +178,7 @@ class MemoryTable:
     def clear(self) -> None:
         """For another world."""
         self._retain(np.zeros(0, np.int64))
+        self._latents = np.zeros((0, 0), np.float16)  # features of another size may follow
         self._whole()
 
     def changes_since(self, revision: int, count: int) -> Changes:
@@ -186,6 +189,14 @@ class MemoryTable:
         marked = [rows for at, rows in self._marks if at > revision]
         rows = np.unique(np.concatenate(marked)) if marked else np.zeros(0, np.int64)
         return Changes(False, count, rows[rows < count])
+
+    def _find(self, ids: np.ndarray) -> Rows:
+        """[M] the row of each id, -1 where there is none."""
+        ids = np.asarray(ids, np.int64).ravel()
+        inside = (ids >= 0) & (ids < len(self._row_of))
+        rows = np.full(len(ids), -1, np.int64)
+        rows[inside] = self._row_of[ids[inside]]
+        return rows
 
     def _mark(self, rows: Rows) -> None:
         if len(rows):
@@ -213,6 +224,8 @@ class MemoryTable:
         self._row_of[ids] = np.arange(first, first + len(ids))
 
     def _keep_latents(self, rows: Rows, latents: np.ndarray) -> None:
+        if not len(rows):
+            return
         if self._latents.shape[1] == 0 and latents.shape[1]:
             shape = len(self._columns["ids"]), latents.shape[1]
             self._latents = np.full(shape, np.nan, np.float16)
