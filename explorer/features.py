@@ -57,7 +57,9 @@ def fit_basis(
     axes = np.zeros((channels, 3))
     if not len(sample):
         nothing = np.zeros(3, np.float32)
-        return FeatureBasis(np.zeros(channels, np.float32), np.float32(axes), nothing, nothing)
+        return FeatureBasis(
+            np.zeros(channels, np.float32), axes.astype(np.float32), nothing, nothing
+        )
     mean = sample.mean(0)
     centred = sample - mean
     values, vectors = np.linalg.eigh(centred.T @ centred)
