@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.gone import Gone
 from mirage_engine import Camera, Segment, interpolate, pose_distance
 
 GRID = (20, 32)  # rows and columns of the coverage map
 NEAR_M = 0.05
 SPLAT_CELLS = 3  # a point fills at most this many cells across: what is too coarse is unknown
 HYSTERESIS = 0.05  # once asking, goes on until this much above the threshold
+SPOILED = 0.02  # share of a generated view that may be gone before it has to be generated again
 MOST_STEPS = 10  # cameras of the path ahead that are looked at
 
 Bools = NDArray[np.bool_]
@@ -47,6 +49,8 @@ class Horizon:
         self._edges = np.zeros(0, np.float32)  # [N] of the voxel that a point stands for
         self._keys = np.zeros(0, np.int64)
         self._cameras: list[tuple[int, Camera]] = []  # (segment, camera) of generated frames
+        self._gone: Gone | None = None
+        self._spoiled: dict[int, bool] = {}  # whether they show what is gone, where asked before
 
     def __len__(self) -> int:
         return len(self._points)
@@ -67,11 +71,16 @@ class Horizon:
         segments: int,  # that the world still has
         points_world: np.ndarray,  # [N, 4]
         footprints_m: np.ndarray,  # [N]
+        gone: Gone | None = None,  # all that edits took out of what was generated
     ) -> None:
-        """Replaces all points, and forgets the cameras of later segments."""
+        """Replaces all points, and forgets the cameras of later segments.
+
+        A view in which something is gone does not count as generated any more.
+        """
         self._points, self._edges = self._points[:0], self._edges[:0]
         self._keys, self._asking = self._keys[:0], False
         self._cameras = [(i, camera) for i, camera in self._cameras if i < segments]
+        self._gone, self._spoiled = gone, {}
         self._add_points(points_world, footprints_m)
 
     def coverage(self, camera: Camera) -> float:
@@ -80,23 +89,7 @@ class Horizon:
 
     def coverage_map(self, camera: Camera) -> Bools:  # [h, w], GRID
         """Which parts of the view are known."""
-        view = camera.resized(GRID)
-        world_to_px = (view.intrinsics @ view.w2c[:3]).astype(np.float32)
-        projected = self._points @ world_to_px.T
-        z = projected[:, 2]
-        ahead = z > NEAR_M * self._points[:, 3] + 1e-6
-        projected, z, edges = projected[ahead], z[ahead], self._edges[ahead]
-        column = np.floor(projected[:, 0] / z).astype(np.int32)
-        row = np.floor(projected[:, 1] / z).astype(np.int32)
-        # One cell around the view, whose splats still reach into it.
-        inside = (row >= -1) & (row <= GRID[0]) & (column >= -1) & (column <= GRID[1])
-        row, column = row[inside] + 1, column[inside] + 1
-        size = edges[inside] * np.float32(view.intrinsics[0, 0]) / z[inside]
-        known = np.zeros((GRID[0] + 2, GRID[1] + 2), bool)
-        wide = np.zeros_like(known)
-        known[row, column] = True
-        wide[row[size > 1], column[size > 1]] = True
-        return (known | _dilated(wide))[1:-1, 1:-1]
+        return _cells_with(self._points, self._edges, camera)
 
     def known(self, camera: Camera, threshold: float | None = None) -> bool:
         """Whether a view needs no generation: it is covered, or has just been generated.
@@ -153,7 +146,17 @@ class Horizon:
         positions = np.stack([c.c2w[:3, 3] for _, c in self._cameras])
         away = np.linalg.norm(positions - camera.position, axis=1)
         close = np.flatnonzero(away < self.spacing.metres / 2)
-        return any(self.spacing.steps(self._cameras[i][1], camera) < 0.5 for i in close)
+        return any(
+            self.spacing.steps(self._cameras[i][1], camera) < 0.5 and not self._is_spoiled(i)
+            for i in close.tolist()
+        )
+
+    def _is_spoiled(self, index: int) -> bool:
+        if self._gone is None:
+            return False
+        if index not in self._spoiled:
+            self._spoiled[index] = _spoils(self._gone, *self._cameras[index])
+        return self._spoiled[index]
 
     def _add_points(self, points_world: np.ndarray, footprints_m: np.ndarray) -> None:
         """One point for each voxel of about twice the footprint."""
@@ -183,6 +186,38 @@ def walked(
             at += 1.0
         left, last = at - length, camera
     return steps
+
+
+def _cells_with(
+    points_world: np.ndarray,  # [N, 4]
+    edges_m: np.ndarray,  # [N]
+    camera: Camera,
+) -> Bools:  # [h, w], GRID
+    """The cells of the view that some of the points fill."""
+    view = camera.resized(GRID)
+    world_to_px = (view.intrinsics @ view.w2c[:3]).astype(np.float32)
+    projected = points_world @ world_to_px.T
+    z = projected[:, 2]
+    ahead = z > NEAR_M * points_world[:, 3] + 1e-6
+    projected, z, edges = projected[ahead], z[ahead], edges_m[ahead]
+    column = np.floor(projected[:, 0] / z).astype(np.int32)
+    row = np.floor(projected[:, 1] / z).astype(np.int32)
+    # One cell around the view, whose splats still reach into it.
+    inside = (row >= -1) & (row <= GRID[0]) & (column >= -1) & (column <= GRID[1])
+    row, column = row[inside] + 1, column[inside] + 1
+    size = edges[inside] * np.float32(view.intrinsics[0, 0]) / z[inside]
+    known = np.zeros((GRID[0] + 2, GRID[1] + 2), bool)
+    wide = np.zeros_like(known)
+    known[row, column] = True
+    wide[row[size > 1], column[size > 1]] = True
+    return (known | _dilated(wide))[1:-1, 1:-1]
+
+
+def _spoils(gone: Gone, segment: int, camera: Camera) -> bool:
+    """Whether a view of that segment showed what is gone now. Walls before it do not matter."""
+    shown = gone.shown_by(segment)
+    touched = _cells_with(shown.points_world, shown.footprints_m, camera)
+    return bool(touched.mean() > SPOILED)
 
 
 def _dilated(mask: Bools) -> Bools:

@@ -7,11 +7,12 @@ nothing of drawing, and nothing of what to generate next.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.gone import Gone, pixels_showing
 from mirage_engine import Camera, Segment
 
 Floats = NDArray[np.float32]
@@ -50,6 +51,7 @@ class Timeline:
         self._next_key = 0
         self._shown: frozenset[int] = frozenset()
         self._frames: list[Keyframe] = []
+        self._originals: list[Keyframe] = []  # as generated, before anything was taken out
         self._samples: list[Floats] = []  # [S, 4] homogeneous points of each frame
         self._depths: list[Floats] = []  # [S] their depth in it
 
@@ -67,7 +69,9 @@ class Timeline:
             segment.frames, segment.depth_m, segment.cameras, strict=True
         ):
             key, self._next_key = self._next_key, self._next_key + 1
-            self._frames.append(Keyframe(frame, depth_m, camera, segment.index, now_s, key))
+            keyframe = Keyframe(frame, depth_m, camera, segment.index, now_s, key)
+            self._frames.append(keyframe)
+            self._originals.append(keyframe)
             samples, depths = _surface(depth_m, camera)
             self._samples.append(samples)
             self._depths.append(depths)
@@ -77,6 +81,19 @@ class Timeline:
     def forget_from(self, segment: int) -> None:
         """Drops the frames of `segment` and later ones."""
         self._keep([i for i, k in enumerate(self._frames) if k.segment < segment])
+        self.revision += 1
+
+    def hide_points(self, gone: Gone) -> None:
+        """Takes surfaces that an edit took away out of the pictures that still show them.
+
+        `gone` is all that is gone now: an empty one brings every picture back. A picture that
+        changes has another key, as drawing knows its shape by that.
+        """
+        for i, (shown, original) in enumerate(zip(self._frames, self._originals, strict=True)):
+            keyframe = self._without(original, shown, gone.shown_by(original.segment))
+            if keyframe is not shown:
+                self._frames[i] = keyframe
+                self._samples[i], self._depths[i] = _surface(keyframe.depth_m, keyframe.camera)
         self.revision += 1
 
     def keyframes_for(self, camera: Camera, count: int) -> list[Keyframe]:
@@ -98,6 +115,19 @@ class Timeline:
             filled = np.maximum(filled, scores[best])
         self._shown = frozenset(self._frames[i].key for i in chosen)
         return [self._frames[i] for i in chosen]
+
+    def _without(self, original: Keyframe, shown: Keyframe, gone: Gone) -> Keyframe:
+        """`original` less what is gone; `shown` or `original` themselves where they are that."""
+        pixels = pixels_showing(
+            gone.points_world, gone.footprints_m, original.camera, original.depth_m
+        )
+        if not pixels.any():
+            return original
+        depth_m = np.where(pixels, np.float32(0.0), original.depth_m)
+        if np.array_equal(depth_m, shown.depth_m):
+            return shown
+        key, self._next_key = self._next_key, self._next_key + 1
+        return replace(original, depth_m=depth_m, key=key)
 
     def _nearest(self, camera: Camera, count: int) -> NDArray[np.intp]:
         """Indices of the nearest by pose; half a metre counts as much as 30 degrees."""
@@ -150,6 +180,7 @@ class Timeline:
 
     def _keep(self, indices: list[int]) -> None:
         self._frames = [self._frames[i] for i in indices]
+        self._originals = [self._originals[i] for i in indices]
         self._samples = [self._samples[i] for i in indices]
         self._depths = [self._depths[i] for i in indices]
 

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from explorer.gone import Gone
 from explorer.horizon import GRID, Horizon, Spacing, walked
 from mirage_engine import Preset, pose
 from tests.explorer.fake_world import FakeWorld
@@ -163,3 +164,26 @@ def test_steps_along_a_way_are_evenly_spaced(walk):
     assert len(steps) == 1 + int((0.33 + 0.5) / 0.1 + 30 / 7.5)
     gaps = [Spacing(0.1, 7.5).steps(a, b) for a, b in itertools.pairwise(steps)]
     assert max(gaps) < 1.01
+
+
+def test_a_view_whose_wall_was_taken_away_is_asked_for_once_more(walk):
+    walk.fulfil([walk.at(yaw_deg=a) for a in (20, 40, 60, 80)])
+    points_world, _, footprints_m, _ = walk.world.points
+    wall = points_world[:, 0] > 2.5 - 1e-3
+    gone = Gone(points_world[wall], footprints_m[wall], np.full(wall.sum(), 1))
+    rest = points_world[~wall], footprints_m[~wall]
+    walk.horizon.reset(2, *rest, gone)
+    assert not walk.horizon.known(walk.at(yaw_deg=80))
+    assert walk.horizon.known(walk.at(yaw_deg=-5)), "that view never showed the wall"
+    path = walk.horizon.path_ahead([walk.at(yaw_deg=80)], 4)
+    assert path is not None
+    assert Spacing().steps(path[0], walk.at(yaw_deg=80)) < 1, "it still leads from what was made"
+    segment = walk.world.advance([walk.at(yaw_deg=80)] * 4)
+    object.__setattr__(segment, "points_world", segment.points_world[:0])  # the model was unsure
+    object.__setattr__(segment, "footprints_m", segment.footprints_m[:0])
+    walk.horizon.add(segment)
+    assert walk.horizon.known(walk.at(yaw_deg=80))
+    walk.horizon.reset(3, *rest, gone)
+    assert walk.horizon.known(walk.at(yaw_deg=80)), "made after the wall went"
+    walk.horizon.reset(2, points_world, footprints_m)
+    assert walk.horizon.known(walk.at(yaw_deg=80))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from explorer.gone import Gone
 from explorer.timeline import Timeline
 from mirage_engine import Preset, pose
 from tests.explorer.fake_world import FakeWorld
@@ -97,3 +98,58 @@ def test_unknown_and_endless_depths_are_taken_as_they_are(value):
     timeline = Timeline()
     timeline.add(segment)
     assert len(timeline.keyframes_for(album.at((0, 0, 1)), 1)) == (1 if value else 0)
+
+
+NOTHING = Gone(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+
+
+def wall_points(album, died):
+    """The right wall of the room (x = 2.5), as memory has it."""
+    points, _, footprints, _ = album.world.points
+    wall = points[:, 0] > 2.5 - 1e-3
+    return Gone(points[wall], footprints[wall], np.full(wall.sum(), died))
+
+
+def test_a_wall_that_is_gone_is_taken_out_of_the_pictures_that_show_it():
+    album = Album()
+    album.take(*[album.at(yaw_deg=a) for a in (10, 20, 30, 40, -10, -20, -30, -60)])
+    before = list(album.timeline.keyframes)
+    album.timeline.hide_points(wall_points(album, died=2))
+    for old, new in zip(before, album.timeline.keyframes, strict=True):
+        hit = old.camera.position + old.camera.rays() * old.depth_m[..., None]
+        wall = hit[..., 0] > 2.5 - 1e-3
+        assert (new.key != old.key) == wall.any()
+        assert not wall.any() or (new.depth_m[wall] == 0).mean() > 0.999
+        near = np.abs(hit[..., 0] - 2.5) > 0.2
+        assert np.array_equal(new.depth_m[near], old.depth_m[near])
+    assert len({k.key for k in [*before, *album.timeline.keyframes]}) > len(before)
+    ahead = album.timeline.keyframes_for(album.at((1.5, 0, 1), 90), 3)
+    album.timeline.hide_points(NOTHING)
+    assert album.timeline.keyframes == before  # with their keys: nothing to be drawn anew
+    assert ahead == [] and album.timeline.keyframes_for(album.at((1.5, 0, 1), 90), 3)
+
+
+def test_frames_made_after_an_edit_show_the_wall_that_was_invented_anew():
+    album = Album()
+    album.take(*[album.at(yaw_deg=a) for a in (20, 40, 60, 80)])
+    gone = wall_points(album, died=1)
+    album.timeline.hide_points(gone)
+    hidden = album.timeline.keyframes[-1]
+    album.take(*[album.at(yaw_deg=a) for a in (20, 40, 60, 80)])
+    again = album.timeline.keyframes[-1]
+    album.timeline.hide_points(gone)
+    assert album.timeline.keyframes[-1] is again and (again.depth_m > 0).all()
+    assert album.timeline.keyframes[4] is hidden, "what did not change keeps its key"
+    (best,) = album.timeline.keyframes_for(album.at(yaw_deg=80), 1)
+    assert best is again
+
+
+def test_pictures_without_a_wall_are_thinned_and_forgotten_like_others():
+    album = Album(limit=6)
+    album.take(*[album.at(yaw_deg=a) for a in (20, 40, 60, 80)])
+    album.timeline.hide_points(wall_points(album, died=1))
+    album.take(*[album.at(yaw_deg=a) for a in (85, 90, 95, 100)])
+    assert len(album.timeline) == 6
+    album.timeline.forget_from(2)
+    album.timeline.hide_points(NOTHING)
+    assert all((k.depth_m > 0).all() for k in album.timeline.keyframes)
