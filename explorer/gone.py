@@ -34,14 +34,17 @@ class Gone:
         return Gone(self.points_world[older], self.footprints_m[older], self.died[older])
 
 
+NOTHING = Gone(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
+
+
 def pixels_showing(
-    points_world: np.ndarray,  # [M, 4]
-    footprints_m: np.ndarray,  # [M]
+    gone: Gone,
     camera: Camera,
     depth_m: np.ndarray,  # [H, W] z-depth of `camera`; 0 unknown, +inf sky
 ) -> Bools:  # [H, W]
-    """The pixels in which one of the points is seen: covered by its square, at its depth."""
+    """The pixels in which a gone point is seen: covered by its square, at its depth."""
     height, width = depth_m.shape
+    points_world, footprints_m = gone.points_world, gone.footprints_m
     view = camera.resized((height, width))
     world_to_px = (view.intrinsics @ view.w2c[:3]).astype(np.float32)
     x, y, z = world_to_px @ np.asarray(points_world, np.float32).T

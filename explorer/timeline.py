@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.gone import Gone, pixels_showing
+from explorer.gone import NOTHING, Gone, pixels_showing
 from mirage_engine import Camera, Segment
 
 Floats = NDArray[np.float32]
@@ -52,6 +52,8 @@ class Timeline:
         self._shown: frozenset[int] = frozenset()
         self._frames: list[Keyframe] = []
         self._originals: list[Keyframe] = []  # as generated, before anything was taken out
+        self._gone = NOTHING
+        self._due: set[int] = set()  # keys of originals from which it is yet to be taken out
         self._samples: list[Floats] = []  # [S, 4] homogeneous points of each frame
         self._depths: list[Floats] = []  # [S] their depth in it
 
@@ -61,7 +63,7 @@ class Timeline:
     @property
     def keyframes(self) -> Sequence[Keyframe]:
         """All at hand, oldest first."""
-        return self._frames
+        return [self._current(i) for i in range(len(self._frames))]
 
     def add(self, segment: Segment, now_s: float = 0.0) -> None:
         """Takes in a segment's frames; beyond the limit, the most redundant ones go."""
@@ -72,7 +74,8 @@ class Timeline:
             keyframe = Keyframe(frame, depth_m, camera, segment.index, now_s, key)
             self._frames.append(keyframe)
             self._originals.append(keyframe)
-            samples, depths = _surface(depth_m, camera)
+            self._due.add(key)
+            samples, depths = self._surface(keyframe)
             self._samples.append(samples)
             self._depths.append(depths)
         self._thin()
@@ -86,14 +89,13 @@ class Timeline:
     def hide_points(self, gone: Gone) -> None:
         """Takes surfaces that an edit took away out of the pictures that still show them.
 
-        `gone` is all that is gone now: an empty one brings every picture back. A picture that
-        changes has another key, as drawing knows its shape by that.
+        `gone` is all that is gone now; `NOTHING` brings every picture back. A picture that changes
+        has another key, as drawing knows its shape by that.
         """
-        for i, (shown, original) in enumerate(zip(self._frames, self._originals, strict=True)):
-            keyframe = self._without(original, shown, gone.shown_by(original.segment))
-            if keyframe is not shown:
-                self._frames[i] = keyframe
-                self._samples[i], self._depths[i] = _surface(keyframe.depth_m, keyframe.camera)
+        self._gone = gone
+        self._due = {original.key for original in self._originals}
+        for i, original in enumerate(self._originals):
+            self._samples[i], self._depths[i] = self._surface(original)
         self.revision += 1
 
     def keyframes_for(self, camera: Camera, count: int) -> list[Keyframe]:
@@ -113,21 +115,36 @@ class Timeline:
                 break
             chosen.append(int(near[best]))
             filled = np.maximum(filled, scores[best])
-        self._shown = frozenset(self._frames[i].key for i in chosen)
-        return [self._frames[i] for i in chosen]
+        keyframes = [self._current(i) for i in chosen]
+        self._shown = frozenset(keyframe.key for keyframe in keyframes)
+        return keyframes
 
-    def _without(self, original: Keyframe, shown: Keyframe, gone: Gone) -> Keyframe:
-        """`original` less what is gone; `shown` or `original` themselves where they are that."""
-        pixels = pixels_showing(
-            gone.points_world, gone.footprints_m, original.camera, original.depth_m
-        )
+    def _current(self, index: int) -> Keyframe:
+        """A keyframe less what is gone. Only found when it is wanted: it takes milliseconds."""
+        original = self._originals[index]
+        if original.key in self._due:
+            self._due.remove(original.key)
+            self._frames[index] = self._without_gone(original, self._frames[index])
+        return self._frames[index]
+
+    def _without_gone(self, original: Keyframe, before: Keyframe) -> Keyframe:
+        """`original` or `before` themselves where they are that."""
+        gone = self._gone.shown_by(original.segment)
+        pixels = pixels_showing(gone, original.camera, original.depth_m)
         if not pixels.any():
             return original
         depth_m = np.where(pixels, np.float32(0.0), original.depth_m)
-        if np.array_equal(depth_m, shown.depth_m):
-            return shown
+        if np.array_equal(depth_m, before.depth_m):
+            return before
         key, self._next_key = self._next_key, self._next_key + 1
         return replace(original, depth_m=depth_m, key=key)
+
+    def _surface(self, keyframe: Keyframe) -> tuple[Floats, Floats]:
+        """See `_surface`, less what is gone."""
+        camera = keyframe.camera.resized(SAMPLES)
+        z = _sampled(keyframe.depth_m)
+        z[pixels_showing(self._gone.shown_by(keyframe.segment), camera, z)] = 0.0
+        return _surface(z, camera)
 
     def _nearest(self, camera: Camera, count: int) -> NDArray[np.intp]:
         """Indices of the nearest by pose; half a metre counts as much as 30 degrees."""
@@ -181,21 +198,29 @@ class Timeline:
     def _keep(self, indices: list[int]) -> None:
         self._frames = [self._frames[i] for i in indices]
         self._originals = [self._originals[i] for i in indices]
+        self._due &= {original.key for original in self._originals}
         self._samples = [self._samples[i] for i in indices]
         self._depths = [self._depths[i] for i in indices]
 
 
-def _surface(depth_m: np.ndarray, camera: Camera) -> tuple[Floats, Floats]:
-    """([S, 4] homogeneous points, [S] depth) of a grid of pixels; the sky has w 0 and depth 1.
+def _sampled(depth_m: np.ndarray) -> Floats:
+    """[SAMPLES] depths of a grid of pixels."""
+    height, width = depth_m.shape
+    rows = (np.arange(SAMPLES[0]) * height + height // 2) // SAMPLES[0]
+    columns = (np.arange(SAMPLES[1]) * width + width // 2) // SAMPLES[1]
+    return depth_m[np.ix_(rows, columns)].astype(np.float32)
+
+
+def _surface(
+    depth_m: Floats,  # [h, w]
+    camera: Camera,  # of that size
+) -> tuple[Floats, Floats]:
+    """([S, 4] homogeneous points, [S] depth) of the pixels; the sky has w 0 and depth 1.
 
     Unknown pixels become the zero point, which no view shows.
     """
-    height, width = depth_m.shape
-    grid = camera.resized(SAMPLES)
-    rows = (np.arange(SAMPLES[0]) * height + height // 2) // SAMPLES[0]
-    columns = (np.arange(SAMPLES[1]) * width + width // 2) // SAMPLES[1]
-    z = depth_m[np.ix_(rows, columns)].reshape(-1)
-    rays = grid.rays().reshape(-1, 3)
+    z = depth_m.reshape(-1)
+    rays = camera.rays().reshape(-1, 3)
     sky, known = np.isinf(z), z > 0
     reach = np.where(sky, 1.0, z)[:, None]
     xyz = rays * reach + np.where(sky[:, None], 0.0, camera.position)

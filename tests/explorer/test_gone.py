@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explorer.gone import Gone, pixels_showing
+from explorer.gone import NOTHING, Gone, pixels_showing
 from mirage_engine import Camera, pinhole, pose
 from mirage_engine.rooms import Scene
 
@@ -20,6 +20,11 @@ def surface(camera, depth_m):
     return camera.position + camera.rays() * np.where(np.isfinite(depth_m), depth_m, 1e3)[..., None]
 
 
+def taken(points_world, footprints_m):
+    died = np.zeros(len(points_world), int)
+    return Gone(np.array(points_world, np.float32), np.array(footprints_m, np.float32), died)
+
+
 @pytest.mark.parametrize("seed", [950_000, 950_007])
 def test_a_ball_of_a_room_is_found_in_every_picture_of_it_and_nothing_else(seed):
     room = Scene(seed)
@@ -33,10 +38,10 @@ def test_a_ball_of_a_room_is_found_in_every_picture_of_it_and_nothing_else(seed)
     points, footprints = np.concatenate(points), np.concatenate(footprints)
     middle = surface(cameras[0], depths[0])[80, 128]
     ball = np.linalg.norm(points - middle, axis=1) < RADIUS_M
-    points = np.c_[points[ball], np.ones(ball.sum())].astype(np.float32)
+    gone = taken(np.c_[points[ball], np.ones(ball.sum())], footprints[ball])
     missed = inside = wrong = outside = 0
     for camera, depth in zip(cameras, depths, strict=True):
-        shown = pixels_showing(points, footprints[ball].astype(np.float32), camera, depth)
+        shown = pixels_showing(gone, camera, depth)
         away = np.linalg.norm(surface(camera, depth) - middle, axis=-1)
         missed += (~shown & (away < RADIUS_M - EDGE_M)).sum()
         inside += (away < RADIUS_M - EDGE_M).sum()
@@ -47,27 +52,26 @@ def test_a_ball_of_a_room_is_found_in_every_picture_of_it_and_nothing_else(seed)
 
 
 def test_sky_is_shown_by_sky_alone_from_any_place():
-    sky = np.float32([[0.1, -0.2, 1, 0]])
-    footprint = np.float32([0.1])
+    sky = taken([[0.1, -0.2, 1, 0]], [0.1])
     depth = np.full(SIZE, np.inf, np.float32)
     for position in ((0, 0, 0), (3, -1, 20)):
         camera = camera_at(position)
-        shown = pixels_showing(sky, footprint, camera, depth)
+        shown = pixels_showing(sky, camera, depth)
         rays = camera.rays()
         truth = np.abs(rays[..., :2] - [0.1, -0.2]).max(-1) <= 0.65 * 0.1
         assert truth.sum() > 100 and np.array_equal(shown, truth)
-    assert not pixels_showing(sky, footprint, camera_at(yaw_deg=180), depth).any()
-    assert not pixels_showing(sky, footprint, camera_at(), np.full(SIZE, 9, np.float32)).any()
-    assert not pixels_showing(sky, footprint, camera_at(), np.zeros(SIZE, np.float32)).any()
+    assert not pixels_showing(sky, camera_at(yaw_deg=180), depth).any()
+    assert not pixels_showing(sky, camera_at(), np.full(SIZE, 9, np.float32)).any()
+    assert not pixels_showing(sky, camera_at(), np.zeros(SIZE, np.float32)).any()
 
 
 def test_a_surface_in_front_or_behind_is_not_the_one_that_is_gone():
-    point, footprint = np.float32([[0, 0, 3, 1]]), np.float32([0.2])
+    point = taken([[0, 0, 3, 1]], [0.2])
     for depth_m, same in ((2.7, False), (2.9, True), (3.1, True), (3.3, False)):
         depth = np.full(SIZE, depth_m, np.float32)
-        assert pixels_showing(point, footprint, camera_at(), depth).any() == same
-    assert not pixels_showing(point, footprint, camera_at((0, 0, 3.5)), depth).any()
-    assert not pixels_showing(point[:0], footprint[:0], camera_at(), depth).any()
+        assert pixels_showing(point, camera_at(), depth).any() == same
+    assert not pixels_showing(point, camera_at((0, 0, 3.5)), depth).any()
+    assert not pixels_showing(NOTHING, camera_at(), depth).any()
 
 
 def test_a_picture_made_after_a_point_went_does_not_show_it():

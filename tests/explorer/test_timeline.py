@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explorer.gone import Gone
+from explorer.gone import NOTHING, Gone
 from explorer.timeline import Timeline
 from mirage_engine import Preset, pose
 from tests.explorer.fake_world import FakeWorld
@@ -100,9 +100,6 @@ def test_unknown_and_endless_depths_are_taken_as_they_are(value):
     assert len(timeline.keyframes_for(album.at((0, 0, 1)), 1)) == (1 if value else 0)
 
 
-NOTHING = Gone(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32))
-
-
 def wall_points(album, died):
     """The right wall of the room (x = 2.5), as memory has it."""
     points, _, footprints, _ = album.world.points
@@ -151,5 +148,6 @@ def test_pictures_without_a_wall_are_thinned_and_forgotten_like_others():
     album.take(*[album.at(yaw_deg=a) for a in (85, 90, 95, 100)])
     assert len(album.timeline) == 6
     album.timeline.forget_from(2)
+    assert any((k.depth_m == 0).any() for k in album.timeline.keyframes)
     album.timeline.hide_points(NOTHING)
     assert all((k.depth_m > 0).all() for k in album.timeline.keyframes)
