@@ -125,6 +125,8 @@ class Trainer:
     def resume(self) -> None:
         """Goes on where `save` left off; a fresh run where it never did."""
         if not (self.run / "optimizer.safetensors").exists():
+            if self.recipe.start_from:
+                self._start_from(Path(self.recipe.start_from))
             return
         load_into(self.network, load_state(self.run / "network.safetensors")[0], "network")
         self.average = load_state(self.run / "average.safetensors")[0]
@@ -137,6 +139,18 @@ class Trainer:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.steps, self.samples = counts["steps"], counts["samples"]
         self.best, self.spent_s = counts["best"], counts["spent_s"]
+
+    def _start_from(self, path: Path) -> None:
+        """Shipped weights as the beginning: their average is all there is, and counts as seen."""
+        state, header = load_state(path)
+        load_into(self.network, {k: v.float() for k, v in state.items()}, str(path))
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self.samples = header.get("samples", 0)
+
+    def measure(self, validation: Validation) -> None:
+        """Sets the score that is to be beaten to that of the weights as they are."""
+        self.best = validation.score(self.network.eval())["loss"]
+        self.network.train()
 
     def validate(self, validation: Validation) -> dict[str, float]:
         """Scores the average, and ships it when it is the best so far."""
@@ -165,6 +179,8 @@ def train_generator(recipe: GeneratorRecipe, minutes: float) -> None:
     if recipe.compile:
         trainer.network.compile_repeated_blocks()
     validation = Validation(recipe, trainer.codec, trainer.device)
+    if trainer.steps == 0 and recipe.start_from:
+        trainer.measure(validation)
     generator = torch.Generator().manual_seed(recipe.seed + trainer.samples + 1)
     stream = SampleStream(recipe, trainer.codec, recipe.seed + trainer.samples)
     loader = DataLoader(

@@ -54,6 +54,7 @@ class GeneratorRecipe:
     codec: str = "mirage_engine/pocket/codec.safetensors"
     output: str = "mirage_engine/pocket/generator.safetensors"
     run: str = "runs/pocket/generator"
+    start_from: str = ""  # weights that a fresh run begins with; "" begins with nothing
     minutes: float = 60.0
     frames: int = 5  # per segment, the clean first frame counted
     batch: int = 8

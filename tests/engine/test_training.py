@@ -101,6 +101,24 @@ def test_worse_weights_are_not_shipped(recipe):
     assert Path(recipe.output).read_bytes() == before
 
 
+def test_a_run_from_shipped_weights_must_beat_them(recipe, tmp_path):
+    first = Trainer(recipe)
+    first.average["proj_out.bias"] += 0.01
+    validation = Validation(recipe, first.codec, first.device)
+    first.samples = 40
+    scores = first.validate(validation)
+    again = replace(recipe, start_from=recipe.output, run=str(tmp_path / "again"))
+    torch.manual_seed(99)
+    second = Trainer(again)
+    second.resume()
+    second.measure(validation)
+    assert (second.samples, second.steps) == (40, 0)
+    assert second.best == pytest.approx(scores["loss"], rel=1e-3)  # shipped in half precision
+    shipped = load_state(Path(recipe.output))[0]
+    for key, value in second.network.state_dict().items():
+        assert torch.equal(value, shipped[key].float()), key
+
+
 def test_a_run_without_clips_says_how_to_make_them(recipe, tmp_path):
     bare = replace(recipe, clips=replace(CLIPS, folder=str(tmp_path / "none")))
     with pytest.raises(ConfigError, match=r"none: holds no validation clips; render"):
