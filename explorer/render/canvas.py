@@ -1,6 +1,8 @@
-"""Words, bars and panels, by Dear ImGui's draw list. The home of fonts and colours.
+"""Words, bars and panels, by Dear ImGui's draw list. The home of fonts, colours and ImGui itself.
 
-Nothing here is a widget: there is nothing to hover or to focus, so the walk keeps every key.
+What is drawn here is no widget: there is nothing to hover or to focus, so the walk keeps every key.
+Widgets, where the inspector has them, live between `begin` and `end` in windows of their own, and
+hear of hands only what `explorer.render.hands` tells them.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import imgui_bundle
 import moderngl
-from imgui_bundle import imgui
+from imgui_bundle import imgui, implot
 
 from explorer.render.imgui_gl import ImguiRenderer
 
@@ -31,17 +33,19 @@ class Canvas:
     def __init__(self, ctx: moderngl.Context) -> None:
         self._context = imgui.create_context()
         imgui.set_current_context(self._context)
+        self._plots = implot.create_context()
         io = imgui.get_io()
         io.set_ini_filename("")
         self.regular = self._font("Roboto-Regular.ttf")
         self.bold = self._font("Roboto-Bold.ttf")
         self._renderer = ImguiRenderer(ctx)
+        _dress(imgui.get_style())
         self.scale = 1.0
         self.width = self.height = 0.0
 
     def begin(self, size: tuple[int, int], scale: float, dt_s: float = 1 / 60) -> None:
         """Starts a picture of `size` (width, height) pixels."""
-        imgui.set_current_context(self._context)
+        self.use()
         io = imgui.get_io()
         io.display_size = imgui.ImVec2(*size)
         io.delta_time = dt_s
@@ -49,6 +53,15 @@ class Canvas:
         self.width, self.height = size[0] / scale, size[1] / scale
         imgui.new_frame()
         self._list = imgui.get_background_draw_list()
+
+    def use(self) -> None:
+        """Makes this canvas the one that ImGui speaks of."""
+        imgui.set_current_context(self._context)
+        implot.set_current_context(self._plots)
+
+    def show(self, texture: moderngl.Texture) -> imgui.ImTextureRef:
+        """A texture for `imgui.image` in this frame."""
+        return self._renderer.show(texture)
 
     def end(self, target: moderngl.Framebuffer) -> None:
         """Draws the picture over `target`."""
@@ -139,6 +152,37 @@ class Canvas:
         if path.exists():
             return fonts.add_font_from_file_ttf(str(path), 13.0)
         return fonts.add_font_default()
+
+
+def _dress(style: imgui.Style) -> None:
+    """Widgets in the colours of the words."""
+    rounds = ("window_rounding", "child_rounding", "popup_rounding")
+    for name in rounds:
+        setattr(style, name, ROUND)
+    for name in ("frame_rounding", "grab_rounding", "tab_rounding", "image_rounding"):
+        setattr(style, name, 5.0)
+    style.window_border_size = style.child_border_size = style.popup_border_size = 1.0
+    style.scrollbar_size, style.grab_min_size = 9.0, 9.0
+    style.window_padding, style.item_spacing = imgui.ImVec2(12, 10), imgui.ImVec2(7, 6)
+    style.frame_padding = imgui.ImVec2(7, 3)
+    faces = imgui.Col_
+    accent = ACCENT[:3]
+    for color, names in {
+        (*PANEL[:3], 0.90): ("window_bg", "popup_bg", "title_bg", "title_bg_active"),
+        (0.0, 0.0, 0.0, 0.0): ("child_bg", "scrollbar_bg"),
+        TEXT: ("text",),
+        QUIET: ("text_disabled",),
+        FAINT: ("border", "separator", "button", "header", "tab", "scrollbar_grab"),
+        (*FAINT[:3], 0.08): ("frame_bg",),
+        (*FAINT[:3], 0.13): ("frame_bg_hovered", "frame_bg_active"),
+        (*accent, 0.22): ("tab_selected", "header_active"),
+        (*accent, 0.34): ("button_hovered", "header_hovered", "tab_hovered"),
+        (*accent, 0.55): ("button_active", "text_selected_bg"),
+        (*accent, 0.85): ("slider_grab", "slider_grab_active", "check_mark", "plot_histogram"),
+        (*accent, 0.0): ("tab_selected_overline",),
+    }.items():
+        for name in names:
+            style.set_color_(getattr(faces, name), imgui.ImVec4(*color))
 
 
 def _packed(color: Rgba) -> int:

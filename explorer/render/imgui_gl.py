@@ -42,6 +42,11 @@ class ImguiRenderer:
         target.scissor = None  # type: ignore[assignment]  # None takes the limit away
         target.use()
 
+    def show(self, texture: moderngl.Texture) -> imgui.ImTextureRef:
+        """A name under which ImGui can draw a texture that somebody else owns, in this frame."""
+        self._textures[texture.glo] = texture
+        return imgui.ImTextureRef(texture.glo)
+
     def _draw_list(self, target: moderngl.Framebuffer, commands: imgui.ImDrawList) -> None:
         vertices = _bytes_of(commands.vtx_buffer, imgui.VERTEX_SIZE)
         indices = _bytes_of(commands.idx_buffer, imgui.INDEX_SIZE)
