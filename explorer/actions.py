@@ -34,7 +34,7 @@ def toggle(name: str, words: str) -> Callable[[Explorer], None]:
 
 def color_points(index: int) -> Callable[[Explorer], None]:
     def choose(e: Explorer) -> None:
-        e.view.point_colors = index
+        e.inspection.inspector.points.mode = index
         if e.view.overlay == "off":
             e.view.overlay = "inset"
 
@@ -43,7 +43,28 @@ def color_points(index: int) -> Callable[[Explorer], None]:
 
 def overlay(e: Explorer) -> None:
     e.view.next_overlay()
-    e.say(f"points: {e.view.overlay}")
+    if e.view.overlay == "full":
+        e.inspection.enter(e)
+    else:
+        e.say(f"points: {e.view.overlay}")
+
+
+def inspect(e: Explorer) -> None:
+    """From the walk to the inspector, and there between its own view and the walker's."""
+    inspector = e.inspection.inspector
+    if e.view.overlay == "full":
+        inspector.in_space = not inspector.in_space
+    else:
+        e.inspection.enter(e)
+
+
+def seek(steps: int) -> Callable[[Explorer], None]:
+    return lambda e: e.inspection.inspector.seek(steps, e.known.history.newest)
+
+
+def delete(e: Explorer) -> None:
+    if e.view.overlay == "full":
+        e.inspection.inspector.wish("delete")
 
 
 def fog(e: Explorer) -> None:
@@ -74,11 +95,14 @@ def generate(e: Explorer) -> None:
 
 
 def undo(e: Explorer) -> None:
-    """Takes the last segment back, and pauses: it would only come again."""
-    e.asker.paused = True
+    """Takes back the last segment, or the last surgery; a segment would only come again: pauses."""
+    surgery = e.known.surgeries > 0
+    if not surgery:
+        e.asker.paused = True
     e.asker.forget()
     e.client.undo()
-    e.say("took the last segment back; P generates again")
+    words = "the last surgery" if surgery else "the last segment"
+    e.say(f"took {words} back" + ("" if surgery else "; P generates again"))
 
 
 def tour(e: Explorer) -> None:
@@ -166,6 +190,13 @@ ACTIONS: dict[Action, Callable[[Explorer], None]] = {
     Action.COLORS_1: color_points(0),
     Action.COLORS_2: color_points(1),
     Action.COLORS_3: color_points(2),
+    Action.COLORS_4: color_points(3),
+    Action.COLORS_5: color_points(4),
+    Action.COLORS_6: color_points(5),
+    Action.INSPECT: inspect,
+    Action.STEP_BACK: seek(-1),
+    Action.STEP_ON: seek(1),
+    Action.DELETE: delete,
     Action.MINIMAP: toggle("minimap", ""),
     Action.TINT: toggle("tint", "coverage tint"),
     Action.FOG: fog,

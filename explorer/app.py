@@ -24,21 +24,24 @@ from explorer.config import (
     read_controls_config,
     read_explorer_config,
 )
+from explorer.coverage import MapFacts, map_facts, path_coverage
 from explorer.engine_client import EngineClient
 from explorer.engine_events import EngineSettings, Event, GaveUp, Restarted
+from explorer.engine_off import EngineOff
 from explorer.event_log import EventLog, FrameTimes, clock_s
 from explorer.files import world_name
 from explorer.film import Film
 from explorer.frame import Frame
 from explorer.horizon import Horizon
+from explorer.inspection import Inspection
 from explorer.keymap import Action
 from explorer.known_world import KnownWorld
 from explorer.obstacles import Obstacles
-from explorer.pictures import read_image
 from explorer.pilot import Controls
 from explorer.protocol import Failure, Progress, Ready, Saved, SegmentReady, Stage, Start
 from explorer.screen import Screen
 from explorer.snapshots import Snapshots
+from explorer.start import first_start, first_stops
 from explorer.view import Toasts, View
 from explorer.walker import Walker
 from explorer.window import PygameWindow
@@ -46,17 +49,16 @@ from mirage_engine import (
     Camera,
     ConfigError,
     Preset,
-    TourStop,
-    load_tour,
     pinhole,
     pose,
-    tour_cameras,
 )
 
 log = logging.getLogger("mirage")
 
 LOADING_FPS, SHARING_FPS = 20, 33
 COVERAGE_S = 0.2  # between two looks at how much of the view is known
+MAP_S = 0.25  # between two looks around
+AHEAD = 5  # views ahead that stand for the next segment while none is needed
 
 
 def play(options: Options, engine: str = "mirage_engine") -> int:
@@ -75,7 +77,8 @@ def play(options: Options, engine: str = "mirage_engine") -> int:
         size = options.size or (config.window.width, config.window.height)
         fullscreen = options.fullscreen or config.window.fullscreen
         window = PygameWindow(size, fullscreen=fullscreen, vsync=config.window.vsync)
-        client = EngineClient(EngineSettings(device=options.device, engine=engine))
+        settings = EngineSettings(device=options.device, engine=engine)
+        client = EngineOff() if options.inspect is not None else EngineClient(settings)
         try:
             Explorer(options, config, bindings, window, client, event_log).run()
         finally:
@@ -93,7 +96,7 @@ class Explorer:
         config: ExplorerConfig,
         bindings: Bindings,
         window: PygameWindow,
-        client: EngineClient,
+        client: EngineClient | EngineOff,
         event_log: EventLog,
     ) -> None:
         self.options, self.config = options, config
@@ -108,6 +111,7 @@ class Explorer:
         self.known = KnownWorld(Horizon(self.preset.planner.horizon), obstacles)
         self.asker = Asker(client, self.known.horizon)
         self.view, self.toasts = View(), Toasts()
+        self.inspection = Inspection(client)
         self.walker = self._new_walker(self.lens)
         self.screen = Screen(window, config.draw, bindings.help_rows())
         self.times = FrameTimes()
@@ -119,6 +123,8 @@ class Explorer:
         self.stages: list[str] = ["opening the window"]
         self.progress: Progress | None = None
         self.coverage, self._coverage_due_s = 0.0, 0.0
+        self.remembered: float | None = None  # of the next segment
+        self.map, self._map_due_s = MapFacts(), 0.0
         self._world_number = 0
         self._controls = Controls()
 
@@ -129,7 +135,10 @@ class Explorer:
         open_gamepads()
         if self.options.record is not None:
             self.film = Film(self.options.record, self.now_s)
-        self.begin(self.start, self.seed)
+        if self.options.inspect is not None:
+            self.inspection.open_record(self, self.options.inspect)
+        else:
+            self.begin(self.start, self.seed)
         while not self.quit:
             began_s = clock_s()
             self.step(began_s)
@@ -162,7 +171,7 @@ class Explorer:
     def step(self, now_s: float) -> None:
         """One display frame."""
         dt_s, self.now_s = now_s - self.now_s, now_s
-        events = self.window.poll()
+        events = self.inspection.hands(self, self.window.poll())
         controls, actions = self.bindings.read(events, dt_s)
         self.window.capture_mouse(self.bindings.captured)
         self._log_input(controls, actions)
@@ -170,15 +179,22 @@ class Explorer:
             ACTIONS[action](self)
         for event in self.client.poll():
             self._hear(event)
-        camera = self.walker.move(controls, dt_s, held=self.asker.waiting and not self.asker.paused)
+        held = self.asker.waiting and not self.asker.paused
+        camera = self.walker.move(self.inspection.steer(self, controls, dt_s), dt_s, held)
         if self.known.ready is not None:
             self.asker.think(self.walker.path_ahead, self.known.ready.new_frames, now_s)
         self._measure(camera)
+        self.inspection.think(self)
         self.screen.draw(self._frame())
         self._take_pictures()
         self.window.present()
         client = self.client
         self.log.display(now_s, self.times, camera, self.coverage, client.state, client.pid)
+
+    @property
+    def inspecting(self) -> bool:
+        """Whether the inspector fills the window."""
+        return self.view.overlay == "full" and self.known.start is not None
 
     def _most_fps(self) -> int:
         """Where the processor draws the picture too, a busy engine needs its share of it."""
@@ -191,7 +207,8 @@ class Explorer:
         """An event of the engine."""
         self.known.take(event, self.now_s)
         if self.known.world_number != self._world_number and self.known.start is not None:
-            self._enter_world(self.known.start)
+            self.enter_world(self.known.start)
+        self.inspection.hear(self, event)
         match event:
             case Ready():
                 self.preset, self.seed = event.preset, event.seed
@@ -222,8 +239,10 @@ class Explorer:
             self.asker.paused = True
         self.say(f"could not {failure.doing}: {failure.text}")
 
-    def _enter_world(self, start: Camera) -> None:
+    def enter_world(self, start: Camera) -> None:
+        """Puts the walker where another world begins."""
         self._world_number = self.known.world_number
+        self.inspection.forget()
         self.walker = self._new_walker(start)
         first = self._world_number == 1
         if first and (stops := first_stops(self.options, start)):
@@ -236,14 +255,24 @@ class Explorer:
         if self.now_s >= self._coverage_due_s:
             self._coverage_due_s = self.now_s + COVERAGE_S
             self.coverage = self.known.horizon.coverage(camera)
+            ahead = self.asker.ahead or self.walker.path_ahead()[:AHEAD]
+            self.remembered = path_coverage(self.known.horizon, ahead)
+        if self.view.minimap and self.now_s >= self._map_due_s:
+            self._map_due_s = self.now_s + MAP_S
+            path = self.walker.path_ahead()
+            self.map = map_facts(self.known, camera, path, self.config.pilot.eye_height_m)
 
     def _frame(self) -> Frame:
         return Frame(
             camera=self.walker.camera,
             known=self.known,
             view=self.view,
+            inspector=self.inspection.inspector,
+            tint=self.inspection.inquiry.tint,
+            map=self.map,
             now_s=self.now_s,
             coverage=self.coverage,
+            remembered=self.remembered,
             fps=self.times.fps,
             mode=self.walker.mode,
             caption=self.walker.caption,
@@ -288,29 +317,3 @@ class Explorer:
             self.log.input(self.now_s, controls=held)
         self._controls = controls
 
-
-def first_start(options: Options, size: tuple[int, int]) -> Start:
-    """Where the command line lets the world begin. Raises ConfigError: the image is no use."""
-    if options.load is not None:
-        return Start("file", path=str(options.load))
-    if options.image is not None:
-        return Start("image", image=read_image(options.image, size))
-    if options.prompt is not None:
-        return Start("prompt", prompt=options.prompt)
-    assert options.scene is not None, "the command line fills in a scene"
-    return Start("scene", scene=options.scene)
-
-
-def first_stops(options: Options, start: Camera) -> list[TourStop]:
-    """The walk that the command line asked for, from where the world begins."""
-    if options.tour is not None:
-        return tour_cameras(load_tour(options.tour), start)
-    return file_stops(options.path, start) if options.path is not None else []
-
-
-def file_stops(path: Path, start: Camera) -> list[TourStop]:
-    """The cameras of a file as a walk from `start`."""
-    from explorer.camera_files import read_cameras
-
-    cameras = read_cameras(path, start.size, start.intrinsics)
-    return [TourStop(start.moved(start.c2w @ camera.c2w)) for camera in cameras]

@@ -32,11 +32,13 @@ class Asker:
     Attributes:
         paused: nothing is asked for, except by `once`.
         waiting: whether something ahead is unknown and not there yet.
+        ahead: the cameras of the segment that is needed next; None while all ahead is known.
     """
 
     def __init__(self, client: Client, horizon: Horizon) -> None:
         self.paused = False
         self.waiting = False
+        self.ahead: list[Camera] | None = None
         self._client, self._horizon = client, horizon
         self._next_s = 0.0
         self._asked_s = -CHANGE_S
@@ -48,7 +50,7 @@ class Asker:
 
     def forget(self) -> None:
         """For a new world: nothing is wanted any more."""
-        self._once, self.waiting = None, False
+        self._once, self.ahead, self.waiting = None, None, False
 
     def think(
         self,
@@ -68,7 +70,7 @@ class Asker:
             return
         self._next_s = now_s + THINK_S
         path = None if self.paused else self._horizon.path_ahead(predict(), new_frames)
-        self.waiting = path is not None
+        self.waiting, self.ahead = path is not None, path
         if path is not None and (idle or self._changed(path, now_s)):
             self._ask(path, now_s)
 

@@ -27,7 +27,7 @@ class Bindings:
     """Reads the events of each display frame.
 
     `captured` says whether the mouse looks around; the window hides and holds it accordingly. A
-    click captures, Escape or another window frees.
+    click captures, unless it may not; Escape or another window frees.
     """
 
     def __init__(self, config: ControlsConfig, source: str = "controls.toml") -> None:
@@ -35,12 +35,23 @@ class Bindings:
         self._config = config
         self._map = make_key_map(config, source)
         self.captured = False
+        self._may_capture = True
         self._down: set[int] = set()  # scancodes, so that key repeat is no new press
         self._held: set[Hold] = set()
         self._axes: dict[int, float] = {}  # gamepad, -1..1
         self._pads: dict[int, Any] = {}
         self._look_deg_s = [0.0, 0.0]  # of keys and stick, eased: right, up
         self._since_escape_s = math.inf
+
+    @property
+    def may_capture(self) -> bool:
+        """Whether a click into the picture takes the mouse; a mouse that has other work goes free."""
+        return self._may_capture
+
+    @may_capture.setter
+    def may_capture(self, may: bool) -> None:
+        self._may_capture = may
+        self.captured = self.captured and may
 
     def help_rows(self) -> list[tuple[str, str]]:
         """(keys, what they do) for the help screen."""
@@ -118,6 +129,8 @@ class Bindings:
             self.let_go()
             actions += self._free_mouse()
         elif kind == pygame.MOUSEBUTTONDOWN and event.button == 1 and not self.captured:
+            if not self._may_capture:
+                return
             self.captured = True
             actions.append(Action.CAPTURE_MOUSE)
         elif kind == pygame.CONTROLLERAXISMOTION:

@@ -32,6 +32,7 @@ from mirage_engine import (
     load_config,
     load_tour,
     pinhole,
+    read_record,
 )
 
 # Rooms of the test seeds, which the model has never seen; the first one opens by default.
@@ -50,7 +51,7 @@ log = logging.getLogger("mirage")
 class Options:
     """What was asked for, checked for form. `None` means: not asked for.
 
-    Exactly one of `image`, `prompt`, `scene` and `load` says where the world begins.
+    Exactly one of `image`, `prompt`, `scene`, `load` and `inspect` says where the world begins.
     """
 
     config: str = "pocket"  # preset name or TOML file
@@ -65,6 +66,7 @@ class Options:
     out: Path | None = None  # folder of a headless run
     record: Path | None = None  # .mp4
     load: Path | None = None  # saved world
+    inspect: Path | None = None  # saved world, looked into without an engine
     size: tuple[int, int] | None = None  # window (width, height), px; None as explorer.toml says
     fullscreen: bool = False
     device: str = "auto"  # auto, cpu, cuda or cuda:N
@@ -99,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(options: Options) -> int:
     """Opens the window, or walks without one where there is no display."""
     if not options.headless and not has_display(os.environ, sys.platform):
+        if options.inspect is not None:
+            raise ConfigError("--inspect: needs a display; `--load FILE --headless` writes files")
         log.warning("no display found: walking a tour without a window (see --headless)")
         options = replace(options, headless=True)
     if options.headless:
@@ -129,9 +133,16 @@ def parse(argv: Sequence[str]) -> Options:
     if values["tour"] is not None and values["path"] is not None:
         raise ConfigError("--tour and --path both say where to walk; give one of them")
     brought = [key for key in ("config", "seed", "memory") if values[key] is not None]
-    if values["load"] is not None and brought:
-        raise ConfigError(f"--{brought[0]} does not go with --load; a saved world brings its own")
-    if all(values[key] is None for key in ("image", "prompt", "scene", "load")):
+    for flag in ("load", "inspect"):
+        if values[flag] is not None and brought:
+            raise ConfigError(
+                f"--{brought[0]} does not go with --{flag}; a saved world brings its own"
+            )
+    walks = [key for key in ("tour", "path") if values[key] is not None]
+    if values["inspect"] is not None and (walks or values["headless"]):
+        other = walks[0] if walks else "headless"
+        raise ConfigError(f"--{other} does not go with --inspect, which has no engine; use --load")
+    if all(values[key] is None for key in ("image", "prompt", "scene", "load", "inspect")):
         values["scene"] = DEFAULT_SCENE
     asked = {key: value for key, value in values.items() if value is not None}
     return Options(**asked)
@@ -151,6 +162,8 @@ def check(options: Options) -> None:
         raise ConfigError(f"--prompt: preset '{preset.name}' takes no text; try --image or --scene")
     if options.load is not None and not options.load.exists():
         raise ConfigError(f"--load {options.load}: no such file")
+    if options.inspect is not None:
+        read_record(options.inspect)
     if options.tour is not None:
         load_tour(options.tour)
     if options.path is not None:
@@ -199,6 +212,7 @@ def _parser() -> _Parser:
     start.add_argument("--prompt", type=_text, metavar="TEXT", help="begin with a description")
     start.add_argument("--scene", type=_count, metavar="N", help="begin in rendered rooms")
     start.add_argument("--load", type=Path, metavar="FILE", help="go on with a saved world")
+    start.add_argument("--inspect", type=Path, metavar="FILE", help="look into a saved world")
     flag("--seed", type=_count, metavar="N", help="another seed, another world")
     flag("--memory", choices=MEMORIES, help="latent spatial memory, or a baseline")
     flag("--tour", metavar="NAME|FILE", help="walk a tour")

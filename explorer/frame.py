@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from explorer.coverage import MapFacts
+from explorer.inspector import Inspector
 from explorer.known_world import KnownWorld
 from explorer.protocol import Progress
 from explorer.view import View
-from mirage_engine import Camera
+from mirage_engine import Camera, ViewRead
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,12 @@ class Frame:
     camera: Camera  # the walker's, with the lens of the generated pictures
     known: KnownWorld
     view: View
+    inspector: Inspector
+    tint: ViewRead | None  # what memory says of a view near this one, while that is on show
+    map: MapFacts
     now_s: float
     coverage: float
+    remembered: float | None  # of the next segment, None while nothing is ahead
     fps: float
     mode: str
     caption: str

@@ -6,10 +6,10 @@ import numpy as np
 
 from explorer.frame import Frame
 from explorer.render.hud import HudState, Stage
-from explorer.render.points import MODES
+from explorer.render.look import MODES
 from mirage_engine import yaw_pitch_deg
 
-OVERLAY_WORDS = {"off": "", "inset": "points by", "full": "memory by"}
+OVERLAY_WORDS = {"off": "", "inset": "points by", "full": ""}
 
 
 def hud_state(
@@ -25,7 +25,7 @@ def hud_state(
     total_s = newest.seconds.get("total", 0.0) if newest is not None else 0.0
     made = newest is not None and newest.index > 0 and total_s > 0
     return HudState(
-        coverage=frame.coverage,
+        remembered=frame.remembered,
         points=newest.points if newest else 0,
         memory_mib=newest.nbytes / 2**20 if newest else 0.0,
         segment=newest.index if newest else None,
@@ -43,11 +43,12 @@ def hud_state(
         paused=frame.paused,
         recording=frame.recording,
         reprojected=reprojected,
-        overlay=f"{overlay} {MODES[frame.view.point_colors]}" if overlay else "",
+        overlay=f"{overlay} {MODES[frame.inspector.points.mode]}" if overlay else "",
         caption=frame.caption,
         toasts=tuple(frame.toasts),
         loading=_loading(frame),
         help_rows=help_rows if frame.view.help else (),
+        panel=frame.view.overlay != "full",
     )
 
 

@@ -41,6 +41,13 @@ class Action(StrEnum):
     COLORS_1 = "colors_1"
     COLORS_2 = "colors_2"
     COLORS_3 = "colors_3"
+    COLORS_4 = "colors_4"
+    COLORS_5 = "colors_5"
+    COLORS_6 = "colors_6"
+    INSPECT = "inspect"
+    STEP_BACK = "step_back"
+    STEP_ON = "step_on"
+    DELETE = "delete"
     MINIMAP = "minimap"
     TINT = "tint"
     FOG = "fog"
@@ -90,11 +97,18 @@ BINDINGS = (
     Binding(Action.PAUSE, ("P",), "pause generating"),
     Binding(Action.SINGLE, (".",), "generate a single segment"),
     Binding(Action.GENERATE, ("G",), "generate here now"),
-    Binding(Action.UNDO, ("Z",), "undo the last segment"),
-    Binding(Action.OVERLAY, ("Tab",), "points of memory: off, inset, full view"),
+    Binding(Action.UNDO, ("Z",), "undo the last segment, or surgery"),
+    Binding(Action.OVERLAY, ("Tab",), "points of memory: off, inset, inspector"),
+    Binding(Action.INSPECT, ("E",), "inspector: its view, and the walker's"),
     Binding(Action.COLORS_1, ("1",), "colours of the points"),
     Binding(Action.COLORS_2, ("2",), "colours of the points"),
     Binding(Action.COLORS_3, ("3",), "colours of the points"),
+    Binding(Action.COLORS_4, ("4",), "colours of the points"),
+    Binding(Action.COLORS_5, ("5",), "colours of the points"),
+    Binding(Action.COLORS_6, ("6",), "colours of the points"),
+    Binding(Action.STEP_BACK, ("[",), "inspector: memory a segment earlier, later"),
+    Binding(Action.STEP_ON, ("]",), "inspector: memory a segment earlier, later"),
+    Binding(Action.DELETE, ("Delete",), "inspector: delete the selected points"),
     Binding(Action.MINIMAP, ("M",), "minimap"),
     Binding(Action.TINT, ("X",), "tint what memory covers"),
     Binding(Action.FOG, ("F",), "fog style"),

@@ -1,31 +1,27 @@
 """What the display knows of the world, gathered from the engine's events.
 
-Keyframes to show, the horizon, walls for the walker, the cloud of points. Knows nothing of
-windows, keys or processes.
+Keyframes to show, the horizon, walls for the walker, the points of memory, the numbers of each
+segment. Knows nothing of windows, keys or processes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from explorer.engine_events import Event
+from explorer.history import History
 from explorer.horizon import Horizon
+from explorer.memory_table import HIDDEN, LOCKED, MemoryTable
+from explorer.observers import KeyframeIndex
 from explorer.obstacles import Obstacles
-from explorer.protocol import CloudReset, Ready, SegmentReady
+from explorer.protocol import Changed, CloudReset, DetailsReady, Ready, SegmentReady
 from explorer.timeline import Timeline
 from mirage_engine import Camera, Segment
 
-
-@dataclass(frozen=True, eq=False)
-class Cloud:
-    """Points of memory."""
-
-    points_world: np.ndarray  # [N, 4] float32; w 0 is sky
-    colors: np.ndarray  # [N, 3] uint8
-    footprints_m: np.ndarray  # [N] float32
-    born: np.ndarray  # [N] int32, segment, rising
+FLAGS = {"hide": (HIDDEN, True), "show": (HIDDEN, False)} | {
+    "lock": (LOCKED, True),
+    "unlock": (LOCKED, False),
+}
 
 
 class KnownWorld:
@@ -35,26 +31,30 @@ class KnownWorld:
         ready: the engine's word that the world can be walked; None before it.
         start: where the walker stands when this world appears; None before its first picture.
         newest: the segment generated last.
-        new_points: clouds to be added to what is drawn, in order; the reader empties it.
+        table: the points of memory, the lost ones included.
+        history: the numbers of each segment.
+        keyframes: from where every generated frame was seen, and how deep.
+        points_revision: grows when memory changed: a segment, surgery, an undo.
+        surgeries: made since the newest segment; what an undo takes back first.
         world_number: grows when another world takes this one's place.
-        cloud_number: grows when the points are to be drawn anew from `new_points`.
-        unsaved: whether something was generated since the last save.
+        unsaved: whether something was generated or changed since the last save.
     """
 
     def __init__(self, horizon: Horizon, obstacles: Obstacles) -> None:
         self.timeline, self.horizon, self.obstacles = Timeline(), horizon, obstacles
+        self.table, self.history, self.keyframes = MemoryTable(), History(), KeyframeIndex()
         self.ready: Ready | None = None
         self.start: Camera | None = None
         self.newest: Segment | None = None
-        self.new_points: list[Cloud] = []
-        self.world_number = self.cloud_number = 0
+        self.points_revision = self.surgeries = self.world_number = 0
         self.unsaved = False
         self._epoch = -1
-        self._cloud_segments = 0  # whose points are known
+        self._known_segments = 0  # whose points are in the table
+        self._deleted = np.zeros(0, np.int32)  # ids that were taken out by hand
 
     def take(self, event: Event, now_s: float) -> None:
         """Takes an event in; those that say nothing of the world are let pass."""
-        if not isinstance(event, Ready | SegmentReady | CloudReset):
+        if not isinstance(event, Ready | SegmentReady | CloudReset | Changed | DetailsReady):
             return
         if event.epoch != self._epoch:
             self._epoch = event.epoch
@@ -67,43 +67,102 @@ class KnownWorld:
                 self.unsaved |= event.request >= 0
             case CloudReset():
                 self._reset(event)
+            case Changed():
+                self._change(event)
+            case DetailsReady():
+                found = event.details
+                self.table.detail(found.ids, found.seen, found.new_ids, found.latents, found.frame)
 
     def _add(self, segment: Segment, now_s: float) -> None:
         if self.start is None:
             self.start = segment.cameras[-1]
-        with_points = segment.index >= self._cloud_segments
+        with_points = segment.index >= self._known_segments
         self.timeline.add(segment, now_s)
         self.horizon.add(segment, with_points)
+        self.keyframes.add(segment)
+        self.history.add(segment)
         if self.newest is None or segment.index >= self.newest.index:
             self.newest = segment
         if with_points:
-            self._cloud_segments = segment.index + 1
-            born = np.full(len(segment.points_world), segment.index, np.int32)
-            self.new_points.append(
-                Cloud(segment.points_world, segment.colors, segment.footprints_m, born)
+            self._known_segments = segment.index + 1
+            self.surgeries = 0
+            self.points_revision += 1
+            self.table.append(
+                {
+                    "ids": segment.point_ids,
+                    "points_world": segment.points_world,
+                    "colors": segment.colors,
+                    "footprints_m": segment.footprints_m,
+                    "born": np.full(len(segment.point_ids), segment.index, np.int32),
+                }
             )
+            self.table.kill(segment.removed_ids, segment.index)
             self.obstacles.see(self.horizon.points_world)
 
     def _reset(self, event: CloudReset) -> None:
         self.timeline.forget_from(event.segments)
-        self.horizon.reset(event.segments, event.points_world, event.footprints_m)
-        self.obstacles.see(self.horizon.points_world)
-        self.cloud_number += 1
-        self._cloud_segments = event.segments
-        order = np.argsort(event.born, kind="stable")
-        facts = (event.points_world, event.colors, event.footprints_m, event.born.astype(np.int32))
-        self.new_points = [Cloud(*(fact[order] for fact in facts))]
+        self.keyframes.forget_from(event.segments)
+        self.history.forget_from(event.segments)
+        if event.segments == self._known_segments:
+            self.surgeries = max(0, self.surgeries - 1)
+        self._known_segments = event.segments
+        self.points_revision += 1
+        self.table.reconcile(
+            event.segments,
+            {
+                "ids": event.ids,
+                "points_world": event.points_world,
+                "colors": event.colors,
+                "footprints_m": event.footprints_m,
+                "born": event.born,
+                "flags": event.flags,
+                "seen": event.seen,
+            },
+        )
+        self._deleted = self._deleted[~np.isin(self._deleted, event.ids)]
+        self._look_again(event.segments, event.gone_world, event.gone_footprints_m)
         if self.newest is not None and self.newest.index >= event.segments:
             self.newest = None
 
+    def _change(self, event: Changed) -> None:
+        """Memory was edited by hand: pictures and horizon forget what it forgot."""
+        table = self.table
+        newest = 0 if self.newest is None else self.newest.index
+        if event.kind in FLAGS:
+            table.flag(event.ids, *FLAGS[event.kind])
+        elif event.kind == "delete":
+            table.kill(event.ids, newest)
+            self._deleted = np.concatenate([self._deleted, event.ids])
+        table.kill(event.removed_ids, newest)
+        self.history.change(newest, event.points, event.nbytes, len(event.removed_ids))
+        self.unsaved = True
+        self.surgeries += 1
+        self.points_revision += 1
+        if event.kind in ("hide", "show", "delete"):
+            gone = table.alive & ~table.read
+            gone[table.rows(self._deleted)] = True
+            self._look_again(newest + 1, table["points_world"][gone], table["footprints_m"][gone])
+
+    def _look_again(self, segments: int, gone_world: np.ndarray, gone_m: np.ndarray) -> None:
+        """Everything that was derived from the points, anew."""
+        read = self.table.read
+        points, footprints = self.table["points_world"][read], self.table["footprints_m"][read]
+        self.timeline.hide_points(gone_world, gone_m)
+        self.horizon.reset(segments, points, footprints, gone_world)
+        self.obstacles.see(self.horizon.points_world)
+
     def _clear(self) -> None:
         self.timeline.forget_from(0)
+        self.keyframes.clear()
+        self.history.clear()
+        self.table.clear()
         nothing = np.zeros((0, 4), np.float32)
         self.horizon.reset(0, nothing, np.zeros(0, np.float32))
         self.obstacles.see(nothing)
         self.ready = self.start = self.newest = None
-        self.new_points = []
         self.world_number += 1
-        self.cloud_number += 1
+        self.points_revision += 1
+        self.surgeries = 0
         self.unsaved = False
-        self._cloud_segments = 0
+        self._known_segments = 0
+        self._deleted = np.zeros(0, np.int32)

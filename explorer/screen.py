@@ -5,18 +5,28 @@ Owns the drawing passes. Knows nothing of keys or the engine process.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
+import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
 from explorer.config import DrawConfig
+from explorer.coverage import states
 from explorer.frame import Frame
 from explorer.hud_state import hud_state
+from explorer.inspect_view import InspectView
+from explorer.inspector import Inspector
+from explorer.render import hands
+from explorer.render.cloud import PointCloud
 from explorer.render.flat import FlatPass, Rect
 from explorer.render.fog import FogPass
 from explorer.render.hud import Hud
 from explorer.render.minimap import Minimap
-from explorer.render.points import Inset, Look, PointCloud, PointsPass, follow
+from explorer.render.points import Inset
 from explorer.render.reproject import ReprojectPass
+from explorer.render.tint import TintPass
 from explorer.timeline import Keyframe
 from explorer.window import PygameWindow
 from mirage_engine import Camera, pose_distance
@@ -27,7 +37,7 @@ SOFTWARE = ("llvmpipe", "softpipe", "swiftshader")
 MEASURE_S = 0.2  # between two looks at what was drawn
 MOVING_SCALE = 0.7  # of the scene while the view moves, where the processor draws it
 STILL_S = 0.3  # after which the view counts as still
-UNKNOWN_TINT, NO_TINT = (0.90, 0.36, 0.24, 0.45), (0.0, 0.0, 0.0, 0.0)
+INSET_PX = (1.0, 4.0)  # points of the inset
 PATH_M = 0.1  # between two remembered places of the way walked
 PATH_MOST = 4000
 MAP_SHARE, MARGIN_PX = 0.26, 14
@@ -48,34 +58,75 @@ class Screen:
         self._fog = FogPass(ctx)
         self._flat = FlatPass(ctx)
         self._cloud = PointCloud(ctx)
-        self._points, self._inset = PointsPass(ctx), Inset(ctx, self._flat)
-        self._minimap = Minimap(ctx, self._flat)
+        self._inset, self._minimap = Inset(ctx, self._flat), Minimap(ctx, self._flat)
+        self._tint = TintPass(ctx)
         self._hud, self._help_rows = Hud(ctx), tuple(help_rows)
+        self._inspect = InspectView(ctx, self._hud.canvas, self._flat, self._cloud)
         self._reprojected, self._measure_due_s = 0.0, 0.0
         self._chosen: list[Keyframe] = []
         self._chosen_for: tuple[int, Camera] | None = None
         self._seen_from, self._moved_s = np.eye(4), -STILL_S
         self._mean = (0.42, 0.45, 0.49)
         self._path: list[NDArray[np.float64]] = []
-        self._world_number = self._cloud_number = 0
+        self._world_number = 0
 
     def draw(self, frame: Frame) -> None:
         """Draws everything; the caller presents it."""
         self._follow_world(frame)
-        reprojected = 0.0
+        reprojected, widgets = 0.0, None
         if frame.known.start is not None:
-            insets = self._update_insets(frame)
             if frame.view.overlay == "full":
-                self._draw_points(frame)
+                self._draw_inspector(frame)
+                widgets = partial(self._inspect.draw_panels, frame)
             else:
+                insets = self._update_insets(frame)
                 self._draw_scene(frame)
                 reprojected = self._reprojected
-            for inset, rect in insets:
-                inset.draw(self._window.screen, rect)
+                for inset, rect in insets:
+                    inset.draw(self._window.screen, rect)
         state = hud_state(frame, reprojected, self._help_rows)
-        self._hud.draw(self._window.screen, state, self._window.scale)
+        self._hud.draw(self._window.screen, state, self._window.scale, widgets)
+
+    def hands(self, events: list[Any]) -> tuple[list[Any], list[hands.Pointer]]:
+        """What the inspector's panels leave of the events, and the mouse over the view below."""
+        self._hud.canvas.use()
+        left = hands.tell(events)
+        return left, hands.pointers(left)
+
+    def view_camera(self, inspector: Inspector, walker: Camera) -> Camera:
+        """Of what the inspector shows now, at the window's size."""
+        if inspector.in_space:
+            return self._inspect.camera(inspector, self._window.size)
+        return window_camera(walker, self._window.size)
+
+    def figure(
+        self, frame: Frame, size: tuple[int, int] | None = None, turn_deg: float = 0.0
+    ) -> NDArray[np.uint8]:  # [H, W, 3]
+        """The points as a figure; `size` is (height, width) px, twice the window's if not given."""
+        width, height = self._window.size
+        return self._inspect.figure(frame, size or (2 * height, 2 * width), turn_deg)
+
+    def _draw_inspector(self, frame: Frame) -> None:
+        target, inspector = self._window.screen, frame.inspector
+        self._inspect.select(frame)
+        if inspector.in_space:
+            self._inspect.draw_space(target, frame, self._mix_scene(frame))
+        else:
+            self._draw_scene(frame)
+            camera = window_camera(frame.camera, self._window.size)
+            self._inspect.draw_overlay(target, frame, camera)
+        self._inspect.draw_tool(target, inspector)
 
     def _draw_scene(self, frame: Frame) -> None:
+        self._mix_scene(frame)
+        target = self._window.screen
+        self._fog.draw(target, frame.now_s)
+        if frame.tint is not None and frame.view.tint:
+            now = window_camera(frame.camera, self._window.size)
+            self._tint.draw(target, now, frame.tint.camera, states(frame.tint))
+
+    def _mix_scene(self, frame: Frame) -> moderngl.Texture:
+        """The walker's picture at the scene's own resolution."""
         camera = window_camera(frame.camera, self._window.size)
         keyframes = self._choose(frame)
         self._reproject.scale = self._scale(frame)
@@ -85,21 +136,8 @@ class Screen:
             self._mean = self._reproject.mean_color()
             drawn = any(_same_view(k.camera, frame.camera) for k in keyframes)
             self._reprojected = 0.0 if drawn else self._reproject.known_share()
-        self._fog.draw(
-            self._window.screen,
-            self._reproject.picture,
-            self._mean,
-            frame.now_s,
-            frame.view.fog_style,
-            UNKNOWN_TINT if frame.view.tint else NO_TINT,
-            changed,
-        )
-
-    def _draw_points(self, frame: Frame) -> None:
-        size = self._window.size
-        camera = follow(frame.camera, (size[1], size[0]))
-        look = Look(frame.view.point_colors, 0.2, cut_above_m=0.35)
-        self._points.draw(self._window.screen, camera, self._cloud, frame.camera, look)
+        picture, style = self._reproject.picture, frame.view.fog_style
+        return self._fog.mix(picture, self._mean, frame.now_s, style, changed)
 
     def _update_insets(self, frame: Frame) -> list[tuple[Minimap | Inset, Rect]]:
         """Redraws the small pictures that are on, and tells where they go."""
@@ -109,14 +147,14 @@ class Screen:
             side = round(height * MAP_SHARE)
             insets.append((self._minimap, (width - side - MARGIN_PX, MARGIN_PX, side, side)))
             self._minimap.update(
-                side, frame.camera, self._cloud, self._path, frame.now_s, view.point_colors
+                side, frame.camera, self._cloud, frame.map, self._path, frame.now_s
             )
         if view.overlay == "inset":
             across = round(width * self._config.inset_share)
             size = across, round(across * 0.625)
             place = width - size[0] - MARGIN_PX, height - size[1] - MARGIN_PX
             insets.append((self._inset, (*place, *size)))
-            look = Look(view.point_colors, 0.35, (1.0, 4.0), cut_above_m=0.35, most=60_000)
+            look = self._inspect.look(frame.inspector, INSET_PX)
             self._inset.update(size, frame.camera, self._cloud, frame.now_s, look, self._path)
         return insets
 
@@ -144,12 +182,7 @@ class Screen:
             self._world_number = known.world_number
             self._reproject.forget()
             self._path = []
-        if known.cloud_number != self._cloud_number:
-            self._cloud_number = known.cloud_number
-            self._cloud.clear()
-        for points in known.new_points:
-            self._cloud.append(points.points_world, points.colors, points.footprints_m, points.born)
-        known.new_points.clear()
+        self._cloud.sync(known.table)
         here = frame.camera.position
         if not self._path or np.linalg.norm(here - self._path[-1]) > PATH_M:
             self._path = [*self._path, here.copy()][-PATH_MOST:]

@@ -17,7 +17,6 @@ class View:
     """The switches. Changed by actions, read by the screen."""
 
     overlay: Overlay = "off"
-    point_colors: int = 0  # index of a colouring of the points
     minimap: bool = True
     tint: bool = False
     fog_style: int = 0

@@ -18,7 +18,6 @@ uniform sampler2D scene;  // premultiplied by known, with mip levels
 uniform vec3 mean_color;  // of everything known
 uniform float last_level;  // the smallest mip level of the scene
 uniform int style;  // 0 mist, 1 night
-uniform vec4 unknown_tint;  // colour and strength, for the coverage overlay
 in vec2 uv;
 out vec4 out_color;  // alpha is the known mask
 
@@ -37,7 +36,6 @@ void main() {
     vec4 far_blur = textureLod(scene, uv, last_level) + vec4(mean_color, 1.0) * 0.3;
     vec3 nearby = far_blur.rgb / far_blur.a;
     vec3 fog = style == 0 ? mist(nearby, uv.y) : night(nearby, uv.y);
-    fog = mix(fog, unknown_tint.rgb, unknown_tint.a);
 
     // Gaps too thin for the blur to notice are closed by it; wider ones have a soft border.
     vec4 near_blur = textureLod(scene, uv, 2.0);

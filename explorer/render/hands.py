@@ -1,11 +1,13 @@
-"""Tells ImGui's widgets what the mouse and the keyboard do, and whether they want it for themselves.
+"""The mouse over the inspector: first for ImGui's widgets, then as plain records for the view below.
 
-The only way in: without a call of `tell`, no widget ever reacts.
+Without a call of `tell` no widget ever reacts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import pygame
 from imgui_bundle import imgui
@@ -48,6 +50,39 @@ def tell(events: Sequence[pygame.event.Event]) -> list[pygame.event.Event]:
             io.add_mouse_pos_event(-1e6, -1e6)
         left.append(event)
     return left
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What the mouse did over the view. Pixels from the upper left corner."""
+
+    kind: Literal["down", "drag", "up", "wheel"]
+    at_px: tuple[float, float] = (0.0, 0.0)
+    moved_px: tuple[float, float] = (0.0, 0.0)
+    button: Literal["left", "right", "middle"] = "left"
+    wheel: float = 0.0  # notches, positive away from the hand
+    add: bool = False  # Shift
+    subtract: bool = False  # Ctrl
+
+
+def pointers(events: Sequence[pygame.event.Event]) -> list[Pointer]:
+    """What is left of the mouse after the widgets had their share."""
+    mod = pygame.key.get_mods() if pygame.display.get_init() else 0
+    add, subtract = bool(mod & pygame.KMOD_SHIFT), bool(mod & pygame.KMOD_CTRL)
+    found = []
+    for event in events:
+        if event.type == pygame.MOUSEMOTION:
+            held = [name for i, name in enumerate(("left", "middle", "right")) if event.buttons[i]]
+            for name in held[:1]:
+                found.append(Pointer("drag", event.pos, event.rel, name, 0.0, add, subtract))
+        elif event.type == pygame.MOUSEWHEEL:
+            found.append(Pointer("wheel", wheel=float(event.y)))
+        elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
+            name = {1: "left", 2: "middle", 3: "right"}.get(event.button)
+            if name is not None:
+                kind = "down" if event.type == pygame.MOUSEBUTTONDOWN else "up"
+                found.append(Pointer(kind, event.pos, (0.0, 0.0), name, 0.0, add, subtract))
+    return found
 
 
 def let_go() -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import moderngl
@@ -39,7 +39,7 @@ class Stage:
 class HudState:
     """Everything that the HUD says. Shares are 0..1; None leaves a line out."""
 
-    coverage: float | None = None  # of the view, by memory
+    remembered: float | None = None  # of the next segment
     points: int = 0
     memory_mib: float = 0.0
     segment: int | None = None
@@ -70,18 +70,26 @@ class Hud:
     """Draws a HudState over a target."""
 
     def __init__(self, ctx: moderngl.Context) -> None:
-        self._canvas = Canvas(ctx)
+        self.canvas = Canvas(ctx)
 
-    def draw(self, target: moderngl.Framebuffer, state: HudState, scale: float = 1.0) -> None:
-        """`scale` enlarges everything, for dense screens."""
-        canvas = self._canvas
+    def draw(
+        self,
+        target: moderngl.Framebuffer,
+        state: HudState,
+        scale: float = 1.0,
+        widgets: Callable[[], None] | None = None,
+    ) -> None:
+        """`scale` enlarges everything, for dense screens; `widgets` draws panels of its own."""
+        canvas = self.canvas
         canvas.begin(target.size, scale)
+        if widgets is not None:
+            widgets()
         if state.loading:
             _loading(canvas, state)
         else:
             if state.panel:
                 _panel(canvas, state)
-            _marks(canvas, state)
+                _marks(canvas, state)
             _caption(canvas, state.caption)
         if state.help_rows:
             _help(canvas, state.help_rows)
@@ -93,7 +101,7 @@ def _panel(canvas: Canvas, state: HudState) -> None:
     rows = [*_numbers(state), *state.extra]
     working = state.engine == "generating" and state.steps > 0
     message = canvas.wrap(state.message, PANEL_WIDTH - 28, 12.0) if state.message else []
-    height = 44 + 17 * len(rows) + (22 if state.coverage is not None else 0) + 16 * len(message)
+    height = 44 + 17 * len(rows) + (40 if state.remembered is not None else 0) + 16 * len(message)
     x, y = MARGIN, MARGIN
     canvas.box(x, y, PANEL_WIDTH, height + 8)
     canvas.rim(x, y, PANEL_WIDTH, height + 8)
@@ -108,11 +116,13 @@ def _panel(canvas: Canvas, state: HudState) -> None:
     for line in message:
         canvas.text(left, y, line, 12.0, WARNING if state.engine == "restarting" else QUIET)
         y += 16
-    if state.coverage is not None:
-        canvas.text(left, y, "known ahead", 12.0, QUIET)
-        canvas.text(right, y, f"{state.coverage:.0%}", 12.0, align=1)
-        canvas.bar(left, y + 16, right - left, state.coverage, high=2)
-        y += 22
+    if state.remembered is not None:
+        share = round(100 * state.remembered)
+        canvas.text(left, y, "next segment", 12.0, QUIET)
+        canvas.bar(left, y + 17, right - left, state.remembered, high=2)
+        canvas.text(left, y + 20, f"{share} % remembered", 12.0)
+        canvas.text(right, y + 20, f"{100 - share} % invented", 12.0, ACCENT, align=1)
+        y += 40
     for label, value in rows:
         canvas.text(left, y, label, 12.0, QUIET)
         canvas.text(right, y, value, 12.0, align=1)

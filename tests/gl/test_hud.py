@@ -17,7 +17,7 @@ pytestmark = pytest.mark.gl
 
 SIZE = (600, 960)
 FULL = HudState(
-    coverage=0.5,
+    remembered=0.5,
     points=81_920,
     memory_mib=2.8,
     segment=4,
