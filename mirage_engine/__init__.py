@@ -18,6 +18,17 @@ from mirage_engine.camera import (
     pose_distance,
 )
 from mirage_engine.config import CONFIG_DIR, ConfigError, Preset, is_preset, load_config
+from mirage_engine.inspection import (
+    HIDDEN,
+    LOCKED,
+    NEVER,
+    Edit,
+    EditKind,
+    PointDetails,
+    Points,
+    ViewRead,
+    XRay,
+)
 from mirage_engine.segment import Segment
 from mirage_engine.tour import (
     Tour,
@@ -26,6 +37,13 @@ from mirage_engine.tour import (
     load_tour,
     tour_cameras,
     yaw_pitch_deg,
+)
+from mirage_engine.world_record import (
+    EditRecord,
+    PastPoints,
+    SegmentRecord,
+    WorldRecord,
+    read_record,
 )
 
 if TYPE_CHECKING:
@@ -36,14 +54,27 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "CONFIG_DIR",
+    "HIDDEN",
+    "LOCKED",
+    "NEVER",
     "OPENGL_FROM_OPENCV",
     "Camera",
     "ConfigError",
+    "Edit",
+    "EditKind",
+    "EditRecord",
+    "PastPoints",
+    "PointDetails",
+    "Points",
     "Preset",
     "Segment",
+    "SegmentRecord",
     "Tour",
     "TourStop",
+    "ViewRead",
     "World",
+    "WorldRecord",
+    "XRay",
     "interpolate",
     "is_preset",
     "list_tours",
@@ -54,6 +85,7 @@ __all__ = [
     "pinhole",
     "pose",
     "pose_distance",
+    "read_record",
     "tour_cameras",
     "tour_report",
     "yaw_pitch_deg",

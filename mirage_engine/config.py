@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 import typing
@@ -40,6 +41,10 @@ class MemoryConfig:
     depth_tolerance: float = 0.05  # relative: same surface when closer than this
     edge_spread: float = 0.10  # relative depth spread above which a cell is dropped
     max_points: int = 4_000_000
+    budget_mib: float = 0.0  # what all points may take; 0: no such limit
+
+    def __post_init__(self) -> None:
+        check_budget(self.budget_mib)
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,12 @@ class Preset:
     planner: PlannerConfig = field(default_factory=PlannerConfig)
     depth: Literal["codec"] = "codec"  # who measures depth
     static_filter: Literal["codec", "none"] = "codec"  # who says what may be remembered
+
+
+def check_budget(budget_mib: float) -> None:
+    """Raises ConfigError for what is no size of a memory; 0 stands for no limit."""
+    if not 0 <= budget_mib < math.inf:
+        raise ConfigError(f"budget_mib must be a number, 0 (no limit) or more, got {budget_mib}")
 
 
 def load_config(source: str | Path, kind: type[Config] = Preset) -> Config:
@@ -128,7 +139,10 @@ def from_dict(data: dict[str, Any], kind: type[Config], where: str) -> Config:
         if required and name not in data:
             raise ConfigError(f"{where}: key '{name}' is missing")
     values = {key: _value(item, hints[key], f"{where}: {key}") for key, item in data.items()}
-    return kind(**values)  # type: ignore[return-value]
+    try:
+        return kind(**values)  # type: ignore[return-value]
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _value(item: Any, hint: Any, where: str) -> Any:

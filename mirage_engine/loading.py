@@ -10,16 +10,16 @@ from pathlib import Path
 
 import torch
 
-from mirage_engine import world_file
 from mirage_engine.codecs.pocket import PocketCodec, load_codec
 from mirage_engine.config import ConfigError, Preset
 from mirage_engine.depth import CodecDepth
 from mirage_engine.generator.generator import WanGenerator
 from mirage_engine.generator.transformer import load_transformer
 from mirage_engine.memory import LatentMemory, NoMemory
-from mirage_engine.parts import Memory
+from mirage_engine.parts import Memory, Parts
 from mirage_engine.static_filter import CodecFilter, KeepAll
-from mirage_engine.world import Parts, World
+from mirage_engine.world import World
+from mirage_engine.world_record import read_header
 
 OnStage = Callable[[str], None]
 
@@ -67,7 +67,7 @@ def open_world(
     threads: int | None = None,
 ) -> World:
     """A saved world, ready to go on. Raises ConfigError, naming the part that is damaged."""
-    header = world_file.read_header(Path(path))
+    header = read_header(Path(path))
     world = load_world(header["preset"], header["seed"], device, on_stage, threads)
     world.load(path)
     return world

@@ -16,6 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from mirage_engine.camera import Camera
+from mirage_engine.inspection import Edit
 
 # (step, total) -> whether to go on; asked between denoising steps.
 OnStep = Callable[[int, int], bool]
@@ -97,6 +98,21 @@ class Memory(Protocol):
     def coverage(self, camera: Camera, size: tuple[int, int]) -> float: ...  # 0..1
     def undo(self, segment: int) -> None: ...  # forgets what `segment` and later ones wrote
     def cloud(self, since: int = 0) -> dict[str, np.ndarray]: ...  # see LatentMemory.cloud
+    def origins(self, source: Tensor) -> Tensor: ...  # [3, ...] int32 id, segment, latent frame
+    def added(self, segment: int) -> int: ...  # points that it wrote
+    def edit(self, edit: Edit, number: int) -> np.ndarray: ...  # [K] int32 ids really changed
+    def revert(self, number: int) -> None: ...  # takes that edit back
+    def gone(self) -> tuple[np.ndarray, np.ndarray]: ...  # points_world, footprints_m taken away
+    def gone_mask(
+        self,
+        cameras: Sequence[Camera],  # t
+        size: tuple[int, int],
+        since: int = 0,  # number of the first edit that counts
+    ) -> Tensor: ...  # [t, h, w] bool: cells where what was taken away would be in front
+    @property
+    def edits(self) -> tuple[int, ...]: ...  # numbers of those that hold, in order
+    @property
+    def removed(self) -> np.ndarray: ...  # [M] int32 ids that the last write or budget took out
     @property
     def nbytes(self) -> int: ...
     def __len__(self) -> int: ...
@@ -137,3 +153,14 @@ class StaticFilter(Protocol):
     """What of decoded frames stands still and may be remembered."""
 
     def __call__(self, decoded: Decoded, depth_m: Tensor) -> Tensor: ...  # [T, H, W] bool keep
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a world is made of."""
+
+    memory: Memory
+    generator: Generator | None  # None: the raw read-out is decoded as it is
+    codec: Codec
+    depth: DepthEstimator
+    static_filter: StaticFilter

@@ -22,7 +22,10 @@ class Segment:
     points_world: np.ndarray  # [N, 4] float32 homogeneous points that memory gained; w 0 = sky
     colors: np.ndarray  # [N, 3] uint8 of those points
     footprints_m: np.ndarray  # [N] float32, edge of the cell at capture (radians where w is 0)
+    point_ids: np.ndarray  # [N] int32 of those points
+    removed_ids: np.ndarray  # [M] int32, points that memory lost: replaced by finer, or forgotten
     points_added: int
     points: int  # in memory afterwards
     nbytes: int  # of memory afterwards
+    residual: float  # of the depth alignment, relative
     seconds: dict[str, float]  # read, denoise, decode, depth, filter, write, total

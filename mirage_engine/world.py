@@ -18,58 +18,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mirage_engine import world_file
+from mirage_engine import inspector, world_file
 from mirage_engine.camera import Camera, pinhole
+from mirage_engine.conditioning import Conditioning, condition
 from mirage_engine.config import ConfigError, Preset
 from mirage_engine.depth import room_prior
 from mirage_engine.geometry import fit_depth
-from mirage_engine.memory import LatentMemory
-from mirage_engine.parts import (
-    Codec,
-    Context,
-    Decoded,
-    DepthEstimator,
-    Generated,
-    Generator,
-    Memory,
-    MemoryView,
-    OnStep,
-    StaticFilter,
-)
-from mirage_engine.planner import (
-    Keyframe,
-    anchor,
-    check_path,
-    latent_cameras,
-    new_frames,
-)
+from mirage_engine.inspection import Edit, PointDetails, Points, ViewRead, XRay
+from mirage_engine.parts import Context, Decoded, Generated, MemoryView, OnStep, Parts
+from mirage_engine.planner import check_path, new_frames
 from mirage_engine.rooms import Scene
 from mirage_engine.segment import Segment
+from mirage_engine.world_file import Entry
+from mirage_engine.world_record import EditRecord
 
-
-@dataclass(frozen=True)
-class Parts:
-    """What a world is made of."""
-
-    memory: Memory
-    generator: Generator | None  # None: the raw read-out is decoded as it is
-    codec: Codec
-    depth: DepthEstimator
-    static_filter: StaticFilter
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What the world keeps of a segment: enough to show it again and to go on from it."""
-
-    latents: Tensor  # [t, C, h, w] float16, the new frames only
-    cameras: tuple[Camera, ...]  # one per picture
-    coverage: float
-    points_added: int
-    points: int
-    nbytes: int
-    residual: float  # of the depth alignment, relative
-    seconds: dict[str, float]
+_NONE = np.zeros(0, np.int32)
 
 
 @dataclass
@@ -94,6 +57,9 @@ class World:
     def __init__(self, preset: Preset, seed: int, parts: Parts, device: str = "cpu") -> None:
         self.preset, self.seed, self.parts, self.device = preset, seed, parts, device
         self.entries: list[Entry] = []
+        self.edits: list[EditRecord] = []  # that hold; with the entries, one line of history
+        self._edits_made = 0  # so that no number comes twice
+        self._given: Conditioning | None = None  # of the segment generated last
         self.scene: int | None = None  # where ground truth exists
         self.size = (preset.lens.height, preset.lens.width)
         self.grid = parts.codec.spec.latent_size(self.size)
@@ -158,51 +124,69 @@ class World:
             Cancelled: `on_step` said no; nothing has changed.
             ValueError: a path that one segment cannot be, or a world that has not begun.
         """
-        if not self.entries:
-            raise ValueError("the world has not begun: call begin first")
-        codec, watch = self.parts.codec, Stopwatch()
-        check_path(path, self.preset.planner, codec.spec)
-        first = self._anchor(path[0])
-        cameras = [first.camera, *latent_cameras(path, codec.spec)]
-        view = self._read(self.parts.memory, cameras)
-        coverage = float(view.mask[1:].float().mean())
+        codec, memory, watch = self.parts.codec, self.parts.memory, Stopwatch()
+        given = self._condition(path)
         watch.lap("read")
-        if self.preset.memory.kind == "none":
-            view = self._carried(first, cameras)
-        made = self._generate(view, cameras, first, on_step or (lambda *_: True))
+        made = self._generate(given, on_step or (lambda *_: True))
         latents = made.latents[1:].half()
         watch.lap("denoise")
         decoded = codec.decode(latents.float())
         watch.lap("decode")
-        depth, residual = self._depth(decoded, view, path)
+        depth, residual = self._depth(decoded, given.view, path)
         watch.lap("depth")
         keep = self._keep(decoded, depth, made)
         watch.lap("filter")
-        added = self._write(latents, depth, path, keep)
+        added, removed_ids = self._write(latents, depth, path, keep)
         watch.lap("write")
+        self._given = given
         entry = Entry(
-            latents,
-            tuple(path),
-            coverage,
-            added,
-            len(self.parts.memory),
-            self.parts.memory.nbytes,
-            residual,
-            watch.total(),
+            cameras=tuple(path),
+            coverage=given.coverage,
+            points_added=added,
+            points=len(memory),
+            nbytes=memory.nbytes,
+            residual=residual,
+            seconds=watch.total(),
+            latents=latents,
         )
         self.entries.append(entry)
-        return self._segment(len(self.entries) - 1, decoded, depth, keep)
+        return self._segment(len(self.entries) - 1, decoded, depth, keep, removed_ids)
 
     def coverage(self, camera: Camera) -> float:
         """Share of the view that memory knows, 0 to 1."""
         return self.parts.memory.coverage(camera, self.grid)
 
+    def edit(self, edit: Edit) -> np.ndarray:
+        """Changes memory by hand; the next segment knows of it.
+
+        Returns:
+            [K] int32 ids of the points that it changed, or that a new budget forgot, rising.
+
+        Raises:
+            ConfigError: this memory cannot be edited.
+        """
+        memory, number = self.parts.memory, self._edits_made + 1
+        ids = memory.edit(edit, number)
+        if number in memory.edits:
+            self._edits_made = number
+            self.edits.append(EditRecord(number, edit.kind, self.segments, len(ids)))
+        return ids
+
     def undo(self) -> bool:
-        """Takes the last segment back, memory included; the start image stays."""
-        if len(self.entries) < 2:
+        """Takes the last segment or edit back, memory included; the start image stays.
+
+        An edit of the budget gives the former budget back, but not what it made memory forget.
+        """
+        memory = self.parts.memory
+        if self.edits and self.edits[-1].after == self.segments:
+            memory.revert(self.edits.pop().number)
+            return True
+        if self.segments < 2:
             return False
         self.entries.pop()
-        self.parts.memory.undo(len(self.entries))
+        memory.undo(self.segments)
+        if self._given is not None and self._given.segment == self.segments:
+            self._given = None
         return True
 
     def segment(self, index: int) -> Segment:
@@ -214,87 +198,80 @@ class World:
         return self._segment(index, decoded, depth, keep)
 
     @property
-    def points(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """(points_world [N, 4], colors uint8 [N, 3], footprints_m [N], born [N]) of memory."""
-        cloud = self.parts.memory.cloud()
-        colors = self.parts.codec.colors(torch.from_numpy(cloud["latents"]))
-        return cloud["points_world"], colors, cloud["footprints_m"], cloud["born"]
+    def points(self) -> Points:
+        """All points of memory."""
+        return inspector.points(self.parts.memory, self.parts.codec)
+
+    def details(self, since_id: int = -1) -> PointDetails:
+        """What is fetched of points only while somebody looks; features of ids above `since_id`."""
+        return inspector.details(self.parts.memory, since_id)
+
+    def look(self, camera: Camera) -> ViewRead:
+        """What memory answers for one view."""
+        return inspector.look(self.parts.memory, camera, self.grid)
+
+    def xray(self, path: Sequence[Camera] = ()) -> XRay:
+        """What would condition a segment along `path`; without one, what conditioned the last.
+
+        Raises:
+            ConfigError: there is no last one: none was generated since the world was begun or
+                opened, or it was undone.
+            ValueError: a path that one segment cannot be, or a world that has not begun.
+        """
+        if path:
+            return inspector.xray(self._condition(path), self.parts.codec, None)
+        if self._given is None:
+            raise ConfigError("no segment was generated yet")
+        residual = self.entries[self._given.segment].residual
+        return inspector.xray(self._given, self.parts.codec, residual)
 
     def save(self, path: Path | str) -> None:
         """Writes a world folder; see `world_file`."""
-        header = {"seed": self.seed, "scene": self.scene, "preset": self.preset}
-        world_file.save(Path(path), header, self.entries, self.parts.memory, self._last_picture)
+        content = world_file.Content(self.preset, self.seed, self.scene, self.entries, self.edits)
+        world_file.save(Path(path), content, self.parts.memory, self.parts.codec)
 
     def load(self, path: Path | str) -> None:
         """Becomes the saved world. Raises ConfigError, naming the part that is damaged."""
         memory = copy.deepcopy(self.parts.memory)  # so that a file that is refused changes nothing
         saved = world_file.load(Path(path), memory, self.parts.codec.spec.channels)
         self.parts = replace(self.parts, memory=memory)
-        self.seed, self.scene = saved.header["seed"], saved.header["scene"]
-        self.entries = [Entry(**fields) for fields in saved.entries]
+        self.seed, self.scene = saved.seed, saved.scene
+        self.entries, self.edits, self._given = saved.entries, saved.edits, None
+        self._edits_made = max((edit.number for edit in saved.edits), default=0)
 
     def _begin(self, frames: np.ndarray, depth_m: Tensor) -> Segment:
         codec, watch = self.parts.codec, Stopwatch()
         self.entries.clear()
+        self.edits.clear()
+        self._given = None
         self.parts.memory.undo(0)
         latents = codec.encode(frames, depth_m).half()
         watch.lap("decode")
-        added = self._write(latents, depth_m, [self.camera], depth_m > 0)
+        added, _ = self._write(latents, depth_m, [self.camera], depth_m > 0)
         watch.lap("write")
         memory = self.parts.memory
+        seconds, cameras = watch.total(), (self.camera,)
         self.entries.append(
-            Entry(
-                latents, (self.camera,), 0.0, added, len(memory), memory.nbytes, 0.0, watch.total()
-            )
+            Entry(cameras, 0.0, added, len(memory), memory.nbytes, 0.0, seconds, latents)
         )
         return self._segment(0, Decoded(frames), depth_m, depth_m > 0)
 
-    def _anchor(self, camera: Camera) -> Keyframe:
-        keyframes = self._keyframes()
-        # Without memory, frames of long ago are forgotten too.
-        return anchor(keyframes[-1:] if self.preset.memory.kind == "none" else keyframes, camera)
+    def _condition(self, path: Sequence[Camera]) -> Conditioning:
+        if not self.entries:
+            raise ValueError("the world has not begun: call begin first")
+        check_path(path, self.preset.planner, self.parts.codec.spec)
+        return condition(self.preset, self.parts, self.entries, self.edits, path)
 
-    def _keyframes(self) -> list[Keyframe]:
-        spec, found = self.parts.codec.spec, []
-        for i, entry in enumerate(self.entries):
-            cameras = entry.cameras if i == 0 else latent_cameras(entry.cameras, spec)
-            found += [Keyframe(i, j, camera) for j, camera in enumerate(cameras)]
-        return found
-
-    def _read(self, memory: Memory, cameras: Sequence[Camera]) -> MemoryView:
-        view = memory.read(cameras, self.grid)
-        return replace(view, latents=self.parts.codec.at_view(view))
-
-    def _last_picture(self, index: int) -> np.ndarray:
-        """[H, W, 3] uint8, without decoding the rest of the segment."""
-        return self.parts.codec.decode(self.entries[index].latents[-1:].float()).frames[-1]
-
-    def _carried(self, keyframe: Keyframe, cameras: Sequence[Camera]) -> MemoryView:
-        """The clean first frame alone, seen from `cameras`: what a world without memory still has.
-
-        Its own depth carries it along; what leaves the picture is gone.
-        """
-        codec = self.parts.codec
-        latents = self.entries[keyframe.segment].latents[keyframe.frame][None].float()
-        decoded = codec.decode(latents)
-        depth = self.parts.depth(decoded, [keyframe.camera])
-        glance = LatentMemory(codec.spec.channels, self.preset.memory)
-        keep = self.parts.static_filter(decoded, depth)
-        glance.write(latents, depth, [keyframe.camera], keep, 0)
-        return self._read(glance, cameras)
-
-    def _generate(
-        self, view: MemoryView, cameras: list[Camera], keyframe: Keyframe, on_step: OnStep
-    ) -> Generated:
-        first = self.entries[keyframe.segment].latents[keyframe.frame].float()
+    def _generate(self, given: Conditioning, on_step: OnStep) -> Generated:
         if self.parts.generator is None:
-            return Generated(view.latents)
+            return Generated(given.view.latents)
+        first = given.clean
         blank = first.new_zeros((0, *first.shape))
         start = self.entries[0].latents[0].float()
-        context = Context(view, cameras, first, blank, None, blank, start)
+        context = Context(given.view, given.cameras, first, blank, None, blank, start)
         # Seeded by place in the walk, so that the same walk gives the same world.
         chance = torch.Generator().manual_seed((self.seed * 1_000_003 + self.segments) % 2**63)
-        noise = torch.randn((len(cameras), *first.shape), generator=chance)
+        noise = torch.randn((len(given.cameras), *first.shape), generator=chance)
         return self.parts.generator(context, noise, on_step)
 
     def _depth(
@@ -319,17 +296,26 @@ class World:
         sure = F.interpolate(made.sure[1:, None], keep.shape[-2:])[:, 0]
         return keep & (sure >= self.preset.generator.sure)
 
-    def _write(self, latents: Tensor, depth_m: Tensor, path: Sequence[Camera], keep: Tensor) -> int:
+    def _write(
+        self, latents: Tensor, depth_m: Tensor, path: Sequence[Camera], keep: Tensor
+    ) -> tuple[int, np.ndarray]:  # points added, [M] int32 ids removed
         if self.preset.memory.kind == "copy" and self.entries:
-            return 0  # a copy of memory has nothing to tell memory
+            return 0, _NONE  # a copy of memory has nothing to tell memory
         group = self.parts.codec.spec.temporal_stride
         pick = slice(0 if len(latents) == len(path) else group - 1, None, group)
         cameras = list(path)[pick]
-        return self.parts.memory.write(
-            latents.float(), depth_m[pick], cameras, keep[pick], len(self.entries)
-        )
+        memory, segment = self.parts.memory, len(self.entries)
+        added = memory.write(latents.float(), depth_m[pick], cameras, keep[pick], segment)
+        return added, memory.removed
 
-    def _segment(self, index: int, decoded: Decoded, depth_m: Tensor, keep: Tensor) -> Segment:
+    def _segment(
+        self,
+        index: int,
+        decoded: Decoded,
+        depth_m: Tensor,
+        keep: Tensor,
+        removed_ids: np.ndarray = _NONE,
+    ) -> Segment:
         entry, cloud = self.entries[index], self.parts.memory.cloud(index)
         mine = cloud["born"] == index
         return Segment(
@@ -342,8 +328,11 @@ class World:
             points_world=cloud["points_world"][mine],
             colors=self.parts.codec.colors(torch.from_numpy(cloud["latents"][mine])),
             footprints_m=cloud["footprints_m"][mine],
+            point_ids=cloud["ids"][mine],
+            removed_ids=removed_ids,
             points_added=entry.points_added,
             points=entry.points,
             nbytes=entry.nbytes,
+            residual=entry.residual,
             seconds=dict(entry.seconds),
         )

@@ -1,7 +1,8 @@
-"""World files: a folder NAME.mirage that a world is saved to after every segment, and read from.
+"""World files: a folder NAME.mirage that a world is saved to after every step, and read from.
 
-    world.json                  versions, preset, seed, poses and numbers of each segment
+    world.json                  versions, preset, seed, poses and numbers of each segment, edits
     memory.safetensors          the points
+    colors.safetensors          their colours, row by row, for who inspects them without a model
     latents/NNNNNN-CRC.safetensors   what each segment was decoded from
     start.png thumbnail.png     first and last picture
 
@@ -14,59 +15,65 @@ from __future__ import annotations
 import dataclasses
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
+from safetensors import safe_open
 from torch import Tensor
 
-from mirage_engine.camera import Camera
 from mirage_engine.checkpoints import load_state, save_state
-from mirage_engine.config import ConfigError, Preset, from_dict
+from mirage_engine.config import ConfigError, Preset
 from mirage_engine.files import replacing
-from mirage_engine.parts import Memory
+from mirage_engine.parts import Codec, Memory
+from mirage_engine.world_record import (
+    FORMAT,
+    EditRecord,
+    SegmentRecord,
+    read_header,
+    read_segments,
+)
 
-FORMAT = 1
-NUMBERS = ("coverage", "points_added", "points", "nbytes", "residual", "seconds")
 
+@dataclass(frozen=True, eq=False)
+class Entry(SegmentRecord):
+    """What the world keeps of a segment: enough to show it again and to go on from it."""
 
-class Entry(Protocol):
-    """The fields of a world's entry that are saved."""
-
-    @property
-    def latents(self) -> Tensor: ...
-    @property
-    def cameras(self) -> tuple[Camera, ...]: ...
+    latents: Tensor  # [t, C, h, w] float16, the new frames only
 
 
 @dataclass(frozen=True)
-class Saved:
-    header: dict[str, Any]  # seed, scene, preset
-    entries: list[dict[str, Any]]  # arguments of World's entries
+class Content:
+    """What is saved of a world beside its memory."""
+
+    preset: Preset
+    seed: int
+    scene: int | None
+    entries: list[Entry]
+    edits: list[EditRecord]
 
 
-def save(
-    path: Path,
-    header: dict[str, Any],  # seed, scene, preset
-    entries: Sequence[Entry],
-    memory: Memory,
-    show: Callable[[int], np.ndarray],  # segment index -> its last picture, uint8 [H, W, 3]
-) -> None:
+def save(path: Path, content: Content, memory: Memory, codec: Codec) -> None:
     """Raises ConfigError when the folder cannot be written."""
+    entries = content.entries
     try:
         (path / "latents").mkdir(parents=True, exist_ok=True)
         before = set((path / "latents").glob("*.safetensors"))
         names = [_save_latents(path, i, entry.latents) for i, entry in enumerate(entries)]
         memory.save(path / "memory.safetensors")
-        _save_pictures(path, len(entries), show, path / names[0] in before)
+        _save_colors(path, codec)
+        _save_pictures(path, entries, codec, path / names[0] in before)
         data = {
             "format": FORMAT,
-            **header,
-            "preset": dataclasses.asdict(header["preset"]),
+            "seed": content.seed,
+            "scene": content.scene,
+            "preset": dataclasses.asdict(content.preset),
             "segments": [_to_json(entry, name) for entry, name in zip(entries, names, strict=True)],
+            "edits": [dataclasses.asdict(edit) for edit in content.edits],
         }
         with replacing(path / "world.json") as part:
             part.write_text(json.dumps(data), "utf-8")
@@ -76,57 +83,34 @@ def save(
         raise ConfigError(f"{path}: cannot be written ({error})") from None
 
 
-def load(path: Path, memory: Memory, channels: int) -> Saved:
+def load(path: Path, memory: Memory, channels: int) -> Content:
     """Reads a world into `memory` and returns the rest. Raises ConfigError, naming the part."""
     data = read_header(path)
-    entries = []
-    for i, item in enumerate(data["segments"]):
-        try:
-            cameras = tuple(
-                Camera(np.array(p), np.array(item["intrinsics"]), tuple(item["size"]))
-                for p in item["c2w"]
-            )
-            numbers = {key: item[key] for key in NUMBERS}
-            file, frames = path / item["latents"], len(item["c2w"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f"{path}/world.json: segment {i} is damaged ({error})") from None
-        latents = load_state(file)[0].get("latents")
-        if latents is None or latents.ndim != 4 or latents.shape[1] != channels:
-            raise ConfigError(f"{file}: holds no latents of {channels} channels")
-        if not 1 <= len(latents) <= frames:
-            raise ConfigError(f"{file}: has {len(latents)} latent frames for {frames} pictures")
-        entries.append({"latents": latents, "cameras": cameras, **numbers})
+    entries = [
+        Entry(**vars(record), latents=_load_latents(path / item["latents"], record, channels))
+        for record, item in zip(read_segments(path, data), data["segments"], strict=True)
+    ]
     memory.load(path / "memory.safetensors")
-    # A save that was cut short left memory one segment ahead or behind: use what both know.
-    while entries:
-        memory.undo(len(entries))
-        if len(memory) == entries[-1]["points"]:
-            break
-        entries.pop()
+    entries, edits = _agreed(memory, entries, data["edits"])
     if not entries:
         raise ConfigError(f"{path}/memory.safetensors: does not belong to world.json beside it")
-    return Saved({key: data[key] for key in ("seed", "scene", "preset")}, entries)
+    return Content(data["preset"], data["seed"], data["scene"], entries, edits)
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """world.json, with `preset` as a Preset. Raises ConfigError."""
-    file = path / "world.json"
-    try:
-        data = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: not a world folder (no world.json in it)") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{file}: cannot be read ({error})") from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ConfigError(f"{file}: not a world of format {FORMAT}")
-    missing = {"seed", "scene", "preset", "segments"} - data.keys()
-    if missing or not isinstance(data["segments"], list) or not data["segments"]:
-        raise ConfigError(f"{file}: damaged, without {', '.join(sorted(missing)) or 'segments'}")
-    whole = isinstance(data["seed"], int) and isinstance(data["scene"], int | None)
-    if not whole or not isinstance(data["preset"], dict):
-        raise ConfigError(f"{file}: damaged, with a broken seed, scene or preset")
-    data["preset"] = from_dict(data["preset"], Preset, f"{file}: preset")
-    return data
+def _agreed(
+    memory: Memory, entries: list[Entry], edits: Sequence[EditRecord]
+) -> tuple[list[Entry], list[EditRecord]]:
+    """A save that was cut short left memory a step ahead or behind: goes back to what both know."""
+    lost = next((edit for edit in edits if edit.number not in memory.edits), None)
+    known = len(entries) if lost is None else lost.after
+    while any(memory.added(i) != entry.points_added for i, entry in enumerate(entries[:known])):
+        known -= 1
+    kept = [e for e in edits if e.after <= known and (lost is None or e.number < lost.number)]
+    for number in reversed(memory.edits):
+        if number not in {edit.number for edit in kept}:
+            memory.revert(number)
+    memory.undo(known)
+    return entries[:known], kept
 
 
 def _save_latents(path: Path, index: int, latents: Tensor) -> str:
@@ -137,22 +121,42 @@ def _save_latents(path: Path, index: int, latents: Tensor) -> str:
     return name
 
 
-def _save_pictures(
-    path: Path, count: int, show: Callable[[int], np.ndarray], same_start: bool
-) -> None:
-    for name, index in (("start.png", 0), ("thumbnail.png", count - 1)):
+def _load_latents(file: Path, record: SegmentRecord, channels: int) -> Tensor:
+    latents, frames = load_state(file)[0].get("latents"), len(record.cameras)
+    if latents is None or latents.ndim != 4 or latents.shape[1] != channels:
+        raise ConfigError(f"{file}: holds no latents of {channels} channels")
+    if not 1 <= len(latents) <= frames:
+        raise ConfigError(f"{file}: has {len(latents)} latent frames for {frames} pictures")
+    return latents
+
+
+def _save_colors(path: Path, codec: Codec) -> None:
+    """Colours of what memory has just written; a memory that writes nothing has none."""
+    if not (path / "memory.safetensors").exists():
+        return
+    with safe_open(path / "memory.safetensors", "pt") as file:
+        latents = {part: file.get_tensor(f"{part}.latents") for part in ("live", "replaced")}
+    colors = {part: torch.from_numpy(codec.colors(rows.float())) for part, rows in latents.items()}
+    save_state(colors, path / "colors.safetensors", {})
+
+
+def _save_pictures(path: Path, entries: list[Entry], codec: Codec, same_start: bool) -> None:
+    for name, entry in (("start.png", entries[0]), ("thumbnail.png", entries[-1])):
         if name == "start.png" and same_start and (path / name).exists():
             continue
+        # The last picture, without decoding the rest of the segment.
+        picture: np.ndarray = codec.decode(entry.latents[-1:].float()).frames[-1]
         with replacing(path / name) as part:
-            Image.fromarray(show(index)).save(part, "PNG")
+            Image.fromarray(picture).save(part, "PNG")
 
 
-def _to_json(entry: Any, name: str) -> dict[str, Any]:
+def _to_json(entry: Entry, name: str) -> dict[str, Any]:
     camera = entry.cameras[0]
+    plain = (f.name for f in dataclasses.fields(SegmentRecord) if f.name != "cameras")
     return {
         "latents": name,
         "c2w": [c.c2w.tolist() for c in entry.cameras],
         "intrinsics": camera.intrinsics.tolist(),
         "size": list(camera.size),
-        **{key: getattr(entry, key) for key in NUMBERS},
+        **{key: getattr(entry, key) for key in plain},
     }

@@ -16,9 +16,9 @@ FILES = [p for top in ("mirage_engine", "explorer") for p in sorted((ROOT / top)
 
 # A module may import modules from rows above its own, and from its own package.
 LAYERS = [
-    {"camera", "files", "geometry", "config"},
-    {"segment"},
-    {"parts", "checkpoints"},
+    {"camera", "files", "geometry", "config", "holes"},
+    {"segment", "inspection"},
+    {"parts", "checkpoints", "world_record"},
     {
         "memory",
         "codecs",
@@ -30,6 +30,8 @@ LAYERS = [
         "tour",
     },
     {"world_file"},
+    {"conditioning"},
+    {"inspector"},
     {"world"},
     {"loading"},
     {"training", "evaluation"},

@@ -85,8 +85,10 @@ class PocketCodec(nn.Module):
     def colors(self, latents: Tensor) -> np.ndarray:  # [N, 11] -> uint8 [N, 3]
         """Mean colour of each cell, by the basis alone."""
         raw = latents[:, :PICTURE].to(self.latent_std.device) * self.latent_std[:PICTURE]
-        pixels = (raw @ self.picture_basis + self.picture_mean).unflatten(1, (3, -1))
-        return (pixels.mean(-1).clamp(0, 1) * 255).round().byte().cpu().numpy()
+        # Means first: memory's colours are asked for by the hundred thousand.
+        basis = self.picture_basis.unflatten(1, (3, -1)).mean(-1)
+        colors = raw @ basis + self.picture_mean.unflatten(0, (3, -1)).mean(-1)
+        return (colors.clamp(0, 1) * 255).round().byte().cpu().numpy()
 
     def cell_depth(self, latents: Tensor) -> Tensor:
         """[..., h, w] mean log depth of each cell of [..., 11, h, w], by the basis alone."""

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from mirage_engine.camera import Camera
+from mirage_engine.config import ConfigError
+from mirage_engine.inspection import Edit
 from mirage_engine.parts import MemoryView
 
 
@@ -46,8 +48,37 @@ class NoMemory:
             "latents": np.zeros((0, self.channels), np.float32),
             "footprints_m": np.zeros(0, np.float32),
             "born": np.zeros(0, np.int32),
+            "frame": np.zeros(0, np.uint8),
             "seen": np.zeros(0, np.int32),
+            "ids": np.zeros(0, np.int32),
+            "flags": np.zeros(0, np.uint8),
         }
+
+    def origins(self, source: Tensor) -> Tensor:
+        return torch.full((3, *source.shape), -1, dtype=torch.int32, device=self.device)
+
+    def added(self, segment: int) -> int:
+        return 0
+
+    def edit(self, edit: Edit, number: int) -> np.ndarray:
+        """Raises ConfigError."""
+        raise ConfigError("this memory holds nothing to edit")
+
+    def revert(self, number: int) -> None: ...
+
+    def gone(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+
+    def gone_mask(self, cameras: Sequence[Camera], size: tuple[int, int], since: int = 0) -> Tensor:
+        return torch.zeros((len(cameras), *size), dtype=torch.bool, device=self.device)
+
+    @property
+    def edits(self) -> tuple[int, ...]:
+        return ()
+
+    @property
+    def removed(self) -> np.ndarray:
+        return np.zeros(0, np.int32)
 
     @property
     def nbytes(self) -> int:

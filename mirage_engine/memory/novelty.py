@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mirage_engine.config import MemoryConfig
 from mirage_engine.geometry import Projection, flat_cells
+from mirage_engine.inspection import LOCKED
 from mirage_engine.memory.cells import Lens
 from mirage_engine.memory.splat import glance, splat, surfel_axes
 from mirage_engine.memory.store import PointStore
@@ -44,14 +45,13 @@ def compare(store: PointStore, frame: Frame, alive: Tensor, config: MemoryConfig
         return Novelty(wanted.nonzero().squeeze(1), none, none)
     near = glance(store, frame.lens, config.splat_cells, alive)
     shown = splat(store, frame.lens, near, config.splat_cells, config.depth_tolerance)
-    footprints = store["footprints"]
     point = shown.point.clamp(min=0)
     same = wanted & (shown.point >= 0) & _same_surface(shown.depth_m, frame, config)
-    known = same & ~_finer(frame.footprints, footprints.index_select(0, point), config)
+    known = same & ~_finer(frame.footprints, store, point, config)
     hits, cell = _inside(near, frame)
     at_cell = frame.footprints.index_select(0, cell)
     same = _same_surface(hits.depth, frame, config, cell) & wanted.index_select(0, cell)
-    finer = _finer(at_cell, footprints.index_select(0, hits.point), config)
+    finer = _finer(at_cell, store, hits.point, config)
     # Points behind a nearer one are not shown, but they are remembered all the same.
     known[cell[same & ~finer]] = True
     fresh = wanted & ~known
@@ -74,8 +74,13 @@ def _same_surface(
     return (1 / depth_m - 1 / there).abs() <= (config.depth_tolerance + slack) / there
 
 
-def _finer(new: Tensor, old: Tensor, config: MemoryConfig) -> Tensor:
-    return new < config.finer * old
+def _finer(new: Tensor, store: PointStore, rows: Tensor, config: MemoryConfig) -> Tensor:
+    """[M] bool: whether new footprints [M] are clearly finer than those of `rows` [M].
+
+    Nothing counts as finer than a locked point: what it shows is known for good.
+    """
+    free = store["flags"].index_select(0, rows) & LOCKED == 0
+    return free & (new < config.finer * store["footprints"].index_select(0, rows))
 
 
 def _inside(near: Projection, frame: Frame) -> tuple[Projection, Tensor]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mirage_engine.config import MemoryConfig
 from mirage_engine.geometry import (
     Projection,
     flat_cells,
@@ -20,6 +21,7 @@ from mirage_engine.geometry import (
     nearest_per_cell,
     project,
 )
+from mirage_engine.inspection import HIDDEN
 from mirage_engine.memory.cells import Lens
 from mirage_engine.memory.store import PointStore
 
@@ -37,6 +39,11 @@ class Winners:
     offset: Tensor  # [2, t*h*w] projection minus cell centre, in cells
     scale: Tensor  # [t*h*w] log2 of the point's footprint in target cells
 
+    def before(self, other: Winners, tolerance: float) -> Tensor:
+        """[t*h*w] bool: cells in which these are in front of `other`, or where it has none."""
+        nearer = self.depth_m * (1 + tolerance) < other.depth_m
+        return (self.point >= 0) & ((other.point < 0) | nearer)
+
 
 @dataclass(frozen=True)
 class Axes:
@@ -51,9 +58,19 @@ class Axes:
         return (self.u[axis].abs() + self.v[axis].abs()) / 2
 
 
-def sharp(store: PointStore, lens: Lens) -> Winners:
+def look(store: PointStore, lens: Lens, config: MemoryConfig) -> Winners:
+    """The winners among all points that are not hidden, in the way of `config.mode`."""
+    hidden = store["flags"] & HIDDEN
+    alive = hidden == 0 if bool(hidden.any()) else None
+    if config.mode == "paper":
+        return sharp(store, lens, alive)
+    near = glance(store, lens, config.splat_cells, alive)
+    return splat(store, lens, near, config.splat_cells, config.depth_tolerance)
+
+
+def sharp(store: PointStore, lens: Lens, alive: Tensor | None = None) -> Winners:
     """Exactly the nearest point per cell; ties go to the point that came first."""
-    hits = project(store["points"], lens.world_to_cell, lens.size)
+    hits = project(store["points"], lens.world_to_cell, lens.size, alive=alive)
     cell = flat_cells(hits, lens.size)
     best = nearest_per_cell(cell, hits.depth, _count(lens))
     every = torch.arange(len(cell), device=cell.device)

@@ -37,10 +37,13 @@ class PointStore:
         return self._columns[name][: self.rows]
 
     @property
+    def row_bytes(self) -> int:
+        return sum(max(n, 1) * dtype.itemsize for n, dtype in self.layout.values())
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the rows in use."""
-        per_row = sum(max(n, 1) * dtype.itemsize for n, dtype in self.layout.values())
-        return self.rows * per_row
+        return self.rows * self.row_bytes
 
     def append(self, values: dict[str, Tensor]) -> None:
         """Adds rows; `values` holds every column."""
@@ -63,6 +66,12 @@ class PointStore:
         self.rows = 0
         self._columns = {name: self._blank(name, 0) for name in self.layout}
         self.append(kept)
+
+    def drop(self, rows: Tensor) -> None:
+        """Drops the rows [M] int64; the others keep their order."""
+        stays = torch.ones(self.rows, dtype=torch.bool, device=self.device)
+        stays[rows] = False
+        self.retain(stays.nonzero().squeeze(1))
 
     def _blank(self, name: str, rows: int) -> Tensor:
         values, dtype = self.layout[name]
@@ -98,8 +107,10 @@ def save_stores(path: Path, stores: dict[str, PointStore], metadata: dict[str, s
         raise ConfigError(f"{path}: memory cannot be written ({error})") from None
 
 
-def load_stores(path: Path, stores: dict[str, PointStore], metadata: dict[str, str]) -> None:
-    """Replaces the rows of all stores by those of the file, or changes nothing.
+def read_stores(
+    path: Path, stores: dict[str, PointStore], metadata: dict[str, str]
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """(rows for `fill_stores`, all metadata) of a file, found to be whole; nothing changes yet.
 
     Raises:
         ConfigError: the file cannot be read, was made with other `metadata`, or a part of it is
@@ -125,6 +136,11 @@ def load_stores(path: Path, stores: dict[str, PointStore], metadata: dict[str, s
         raise ConfigError(f"{path}: memory part '{name}' {problem}; the file is of another version")
     for part, store in stores.items():
         _check(path, part, store, tensors)
+    return tensors, found
+
+
+def fill_stores(stores: dict[str, PointStore], tensors: dict[str, Tensor]) -> None:
+    """Replaces the rows of all stores by those of `read_stores`."""
     for part, store in stores.items():
         store.rows = 0
         store.append({name: tensors[f"{part}.{name}"] for name in store.layout})

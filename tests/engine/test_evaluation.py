@@ -40,9 +40,12 @@ def segment(index: int, cameras: list[Camera], frames: np.ndarray, depth_m: np.n
         nothing,
         nothing[:, :3].astype(np.uint8),
         nothing[:, 0],
+        nothing[:, 0].astype(np.int32),
+        nothing[:, 0].astype(np.int32),
         0,
         0,
         0,
+        0.0,
         {"total": 0.1},
     )
 

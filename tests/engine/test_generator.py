@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mirage_engine.config import GeneratorConfig
-from mirage_engine.generator.condition import fill_holes
 from mirage_engine.generator.generator import WanGenerator
+from mirage_engine.holes import fill_holes
 from mirage_engine.parts import Cancelled, Context, MemoryView
 from tests.engine.tiny_engine import CHANNELS, camera_at, tiny_network
 

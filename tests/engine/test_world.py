@@ -109,9 +109,9 @@ def test_memory_grows_by_what_is_reported():
 def test_points_come_with_a_colour_a_size_and_a_birth():
     world = begun()
     world.advance(walk(turn_deg=20))
-    points, colors, footprints, born = world.points
-    assert len(points) == len(colors) == len(footprints) == len(born) == len(world.parts.memory)
-    assert colors.dtype == np.uint8 and set(born) == {0, 1}
+    points = world.points
+    assert {len(column) for column in vars(points).values()} == {len(world.parts.memory)}
+    assert points.colors.dtype == np.uint8 and set(points.born) == {0, 1}
 
 
 def test_what_was_seen_is_known_afterwards():

@@ -117,7 +117,12 @@ def test_saving_again_writes_only_what_is_new(tmp_path):
     new = {name for name in after if after[name] != before.get(name)}
     latents = {name for name in new if name.startswith("latents/")}
     assert len(latents) == 1 and next(iter(latents)).startswith("latents/000003-")
-    assert new - latents == {"world.json", "memory.safetensors", "thumbnail.png"}
+    assert new - latents == {
+        "world.json",
+        "memory.safetensors",
+        "colors.safetensors",
+        "thumbnail.png",
+    }
 
 
 def test_what_was_undone_leaves_the_folder(tmp_path):
@@ -248,13 +253,13 @@ def test_a_damaged_part_is_named_in_one_line_and_nothing_changes(saved, part, ha
     folder = contents(saved)
     world = tiny_world(seed=3)
     world.begin(image=np.zeros((LENS.height, LENS.width, 3), np.uint8))
-    points = world.points[0]
+    points = world.points.points_world
     with pytest.raises(ConfigError) as error:
         world.load(saved)
     line = str(error.value)
     assert file.name in line and str(saved) in line and "\n" not in line
     assert (world.seed, world.scene, world.segments) == (3, None, 1)
-    assert np.array_equal(world.points[0], points)
+    assert np.array_equal(world.points.points_world, points)
     assert contents(saved) == folder
 
 

@@ -14,9 +14,10 @@ from mirage_engine.depth import CodecDepth
 from mirage_engine.generator.generator import WanGenerator
 from mirage_engine.generator.transformer import MirageTransformer3DModel
 from mirage_engine.memory import LatentMemory, NoMemory
+from mirage_engine.parts import Parts
 from mirage_engine.rooms import RoomView, Scene
 from mirage_engine.static_filter import CodecFilter
-from mirage_engine.world import Parts, World
+from mirage_engine.world import World
 
 SIZE = (80, 128)
 GRID = (20, 32)
