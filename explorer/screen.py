@@ -21,10 +21,10 @@ from explorer.inspector import Inspector
 from explorer.render import hands
 from explorer.render.cloud import PointCloud
 from explorer.render.flat import FlatPass, Rect
-from explorer.render.fog import FogPass
+from explorer.render.fog import Color, FogPass
 from explorer.render.hud import Hud
+from explorer.render.inset import INSET_LOOK, Inset
 from explorer.render.minimap import Minimap
-from explorer.render.points import Inset
 from explorer.render.reproject import ReprojectPass
 from explorer.render.tint import TintPass
 from explorer.timeline import Keyframe
@@ -37,7 +37,6 @@ SOFTWARE = ("llvmpipe", "softpipe", "swiftshader")
 MEASURE_S = 0.2  # between two looks at what was drawn
 MOVING_SCALE = 0.7  # of the scene while the view moves, where the processor draws it
 STILL_S = 0.3  # after which the view counts as still
-INSET_PX = (1.0, 4.0)  # points of the inset
 PATH_M = 0.1  # between two remembered places of the way walked
 PATH_MOST = 4000
 MAP_SHARE, MARGIN_PX = 0.26, 14
@@ -110,7 +109,8 @@ class Screen:
         target, inspector = self._window.screen, frame.inspector
         self._inspect.select(frame)
         if inspector.in_space:
-            self._inspect.draw_space(target, frame, self._mix_scene(frame))
+            self._fog.mix(*self._scene(frame))
+            self._inspect.draw_space(target, frame, self._fog.picture)
         else:
             self._draw_scene(frame)
             camera = window_camera(frame.camera, self._window.size)
@@ -118,15 +118,14 @@ class Screen:
         self._inspect.draw_tool(target, inspector)
 
     def _draw_scene(self, frame: Frame) -> None:
-        self._mix_scene(frame)
         target = self._window.screen
-        self._fog.draw(target, frame.now_s)
+        self._fog.draw(target, *self._scene(frame))
         if frame.tint is not None and frame.view.tint:
             now = window_camera(frame.camera, self._window.size)
             self._tint.draw(target, now, frame.tint.camera, states(frame.tint))
 
-    def _mix_scene(self, frame: Frame) -> moderngl.Texture:
-        """The walker's picture at the scene's own resolution."""
+    def _scene(self, frame: Frame) -> tuple[moderngl.Texture, Color, float, int, bool]:
+        """The walker's picture at the scene's own resolution, as the fog takes it."""
         camera = window_camera(frame.camera, self._window.size)
         keyframes = self._choose(frame)
         self._reproject.scale = self._scale(frame)
@@ -136,8 +135,7 @@ class Screen:
             self._mean = self._reproject.mean_color()
             drawn = any(_same_view(k.camera, frame.camera) for k in keyframes)
             self._reprojected = 0.0 if drawn else self._reproject.known_share()
-        picture, style = self._reproject.picture, frame.view.fog_style
-        return self._fog.mix(picture, self._mean, frame.now_s, style, changed)
+        return self._reproject.picture, self._mean, frame.now_s, frame.view.fog_style, changed
 
     def _update_insets(self, frame: Frame) -> list[tuple[Minimap | Inset, Rect]]:
         """Redraws the small pictures that are on, and tells where they go."""
@@ -154,7 +152,7 @@ class Screen:
             size = across, round(across * 0.625)
             place = width - size[0] - MARGIN_PX, height - size[1] - MARGIN_PX
             insets.append((self._inset, (*place, *size)))
-            look = self._inspect.look(frame.inspector, INSET_PX)
+            look = self._inspect.look(frame.inspector, INSET_LOOK.size_px)
             self._inset.update(size, frame.camera, self._cloud, frame.now_s, look, self._path)
         return insets
 

@@ -1,15 +1,6 @@
 // A small picture over the whole target, with grain on the fog so that it shows no bands.
 
-#include "common.glsl"
-
-#if defined VERTEX_SHADER
-out vec2 uv;
-
-void main() {
-    uv = screen_corner();
-    gl_Position = vec4(uv * 2.0 - 1.0, 0.0, 1.0);
-}
-#endif
+#include "screen.glsl"
 
 #if defined FRAGMENT_SHADER
 uniform sampler2D picture;  // alpha is the known mask
@@ -17,6 +8,11 @@ uniform vec2 drift_px;
 uniform float strength;
 in vec2 uv;
 out vec4 out_color;
+
+// 0..1, without visible order; from "next generation post processing in Call of Duty" (Jimenez).
+float grain(vec2 pixel) {
+    return fract(52.9829189 * fract(dot(pixel, vec2(0.06711056, 0.00583715))));
+}
 
 void main() {
     vec4 color = texture(picture, uv);

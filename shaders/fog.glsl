@@ -2,16 +2,7 @@
 //
 // Fog takes its colour from the known surroundings, far too blurred to pretend a shape.
 
-#include "common.glsl"
-
-#if defined VERTEX_SHADER
-out vec2 uv;
-
-void main() {
-    uv = screen_corner();
-    gl_Position = vec4(uv * 2.0 - 1.0, 0.0, 1.0);
-}
-#endif
+#include "screen.glsl"
 
 #if defined FRAGMENT_SHADER
 uniform sampler2D scene;  // premultiplied by known, with mip levels

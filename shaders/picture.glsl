@@ -1,7 +1,5 @@
 // A picture in a rectangle with round corners and a thin rim.
 
-#include "common.glsl"
-
 #if defined VERTEX_SHADER
 uniform vec2 target_px;
 uniform vec4 rect_px;  // x, y of the upper left corner, width, height

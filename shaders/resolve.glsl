@@ -1,12 +1,6 @@
 // Turns keyframes laid over one another by weight into a picture with a known mask.
 
-#include "common.glsl"
-
-#if defined VERTEX_SHADER
-void main() {
-    gl_Position = vec4(screen_corner() * 2.0 - 1.0, 0.0, 1.0);
-}
-#endif
+#include "screen.glsl"
 
 #if defined FRAGMENT_SHADER
 uniform sampler2D layers;  // premultiplied by weight

@@ -60,15 +60,36 @@ class FlatPass:
         vertices = np.concatenate([corners, sides[..., None]], -1)[:, [0, 1, 2, 2, 1, 3]]
         self._triangles(target, vertices.reshape(-1, 3), color, width_px / 2)
 
+    def rect(
+        self, target: moderngl.Framebuffer, rect_px: Rect, color: Color, width_px: float = 2.0
+    ) -> None:
+        """An outline."""
+        x, y, width, height = rect_px
+        corners = np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])
+        self.line(target, corners[[0, 1, 2, 3, 0]], color, width_px)
+
+    def circle(
+        self,
+        target: moderngl.Framebuffer,
+        centre_px: tuple[float, float],
+        radius_px: float,
+        color: Color,
+        width_px: float = 2.0,
+    ) -> None:
+        """An outline."""
+        turn = np.linspace(0, 2 * np.pi, max(12, int(radius_px)) + 1)
+        rim = np.stack([np.cos(turn), np.sin(turn)], 1) * radius_px
+        self.line(target, rim + centre_px, color, width_px)
+
     def fill(
         self,
         target: moderngl.Framebuffer,
-        corners_px: NDArray[np.floating],  # [N, 2] of a convex shape
+        corners_px: NDArray[np.floating],  # [..., N, 2] of convex shapes
         color: Color,
     ) -> None:
-        fan = np.stack(
-            [np.repeat(corners_px[:1], len(corners_px) - 2, 0), corners_px[1:-1], corners_px[2:]], 1
-        ).reshape(-1, 2)
+        corners = np.asarray(corners_px)
+        first = np.broadcast_to(corners[..., :1, :], corners[..., 1:-1, :].shape)
+        fan = np.stack([first, corners[..., 1:-1, :], corners[..., 2:, :]], -2).reshape(-1, 2)
         flat = np.concatenate([fan, np.zeros((len(fan), 1))], 1)
         self._triangles(target, flat, color, 1.0)
 

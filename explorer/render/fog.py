@@ -18,7 +18,7 @@ CALM_S = 0.8  # in which the fog follows a change of the mean colour
 
 
 class FogPass:
-    """`mix` makes the picture, `draw` puts it on a whole target; alpha is the known mask."""
+    """Draws over the whole target; alpha becomes the known mask."""
 
     def __init__(self, ctx: moderngl.Context) -> None:
         self.ctx = ctx
@@ -29,40 +29,49 @@ class FogPass:
         self._picture: moderngl.Texture | None = None
         self._mixed: moderngl.Framebuffer | None = None
         self._state: tuple = ()
-        self._style = 0
         self._mean: Color | None = None
         self._mean_s = 0.0
 
-    def mix(
+    @property
+    def picture(self) -> moderngl.Texture:
+        """The scene with its fog, as mixed last, at the scene's resolution."""
+        assert self._picture is not None, "mix first"
+        return self._picture
+
+    def draw(
         self,
+        target: moderngl.Framebuffer,
         scene: moderngl.Texture,  # premultiplied by known, with mip levels
         mean_color: Color,
         now_s: float,
         style: int = 0,  # index into STYLES
         changed: bool = True,  # whether the scene is another than at the last call
-    ) -> moderngl.Texture:
-        """The scene with its fog, at the scene's resolution."""
-        self._style = style % len(STYLES)
-        mean = self._calm(mean_color, now_s)
-        state = (scene.glo, scene.size, mean, self._style)
-        if changed or state != self._state:
-            self._state = state
-            self._draw_mix(scene, mean)
-        assert self._picture is not None
-        return self._picture
-
-    def draw(self, target: moderngl.Framebuffer, now_s: float) -> None:
-        """Enlarges what was mixed over the whole target."""
-        assert self._picture is not None, "mix first"
+    ) -> None:
+        style %= len(STYLES)
+        self.mix(scene, mean_color, now_s, style, changed)
         tick = int(now_s * GRAIN_HZ) % 64
         target.use()
         self.ctx.enable_only(moderngl.NOTHING)
-        self._picture.use(0)
-        drift, strength = (47.0 * tick, 17.0 * tick), GRAIN[self._style]
-        set_uniforms(self._enlarge, drift_px=drift, strength=strength)
+        self.picture.use(0)
+        set_uniforms(self._enlarge, drift_px=(47.0 * tick, 17.0 * tick), strength=GRAIN[style])
         self._enlarge_screen.render(moderngl.TRIANGLES, vertices=3)
 
-    def _draw_mix(self, scene: moderngl.Texture, mean: Color) -> None:
+    def mix(
+        self,
+        scene: moderngl.Texture,
+        mean_color: Color,
+        now_s: float,
+        style: int = 0,
+        changed: bool = True,
+    ) -> None:
+        """Makes `picture`, for those that show it elsewhere than over a whole target."""
+        mean = self._calm(mean_color, now_s)
+        state = (scene.glo, scene.size, mean, style)
+        if changed or state != self._state:
+            self._state = state
+            self._draw_mix(scene, mean, style)
+
+    def _draw_mix(self, scene: moderngl.Texture, mean: Color, style: int) -> None:
         if self._mixed is None or self._picture is None or self._mixed.size != scene.size:
             for part in (self._mixed, self._picture):
                 if part is not None:
@@ -74,7 +83,7 @@ class FogPass:
         self.ctx.enable_only(moderngl.NOTHING)
         scene.use(0)
         last = float(max(0, max(scene.size).bit_length() - 3))  # it is about eight pixels across
-        set_uniforms(self._mix, mean_color=mean, last_level=last, style=self._style)
+        set_uniforms(self._mix, mean_color=mean, last_level=last, style=style)
         self._mix_screen.render(moderngl.TRIANGLES, vertices=3)
 
     def _calm(self, color: Color, now_s: float) -> Color:

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.render.flat import frustum_world, segments_px
-from explorer.render.points import look_at
+from explorer.render.look import PAPER
+from explorer.render.viewpoint import look_at
 from mirage_engine import Camera
 
 Floats = NDArray[np.float64]
 
 FINER = 2  # drawn this much larger, for smooth edges
-PAPER = np.array([[0.957, 0.949, 0.933], [0.886, 0.878, 0.863]])  # background, top and bottom
 INK = np.array([0.90, 0.38, 0.20])
 CEILING_M = 0.45  # above the eye: what is higher is cut away
 HFOV_DEG = 36.0
@@ -139,7 +139,8 @@ def _eye_dome(depth: Floats) -> Floats:
 
 def _paper(size: tuple[int, int]) -> Floats:
     share = np.linspace(0, 1, size[0])[:, None, None]
-    return np.broadcast_to(PAPER[0] * (1 - share) + PAPER[1] * share, (*size, 3)).copy()
+    top, bottom = np.array(PAPER)
+    return np.broadcast_to(top * (1 - share) + bottom * share, (*size, 3)).copy()
 
 
 def _lines(canvas: Floats, ends_px: Floats, width_px: float, strength: float) -> None:

@@ -1,103 +1,35 @@
-"""The points of memory: kept on the graphics card, and drawn from any camera.
+"""Draws the points of memory: round sprites in depth order, coloured by any of the modes.
 
-A segment appends what it added; undo trims. `PointsPass` draws them into a whole target, `Inset`
-into a small picture that follows the walker and is only redrawn when something moved.
+`draw` shows a cloud from a camera, shaded at edges in depth; `draw_through` puts it flat into a
+target through any matrix, for the map.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.render.flat import FlatPass, Rect, frustum_world, segments_px
-from explorer.render.programs import load_program, set_uniforms
-from mirage_engine import Camera, pinhole
+from explorer.memory_table import HIDDEN
+from explorer.render.canvas import ACCENT
+from explorer.render.cloud import LAYOUT, NAMES, PointCloud
+from explorer.render.colormaps import COLORMAPS, colormap_rows
+from explorer.render.look import BIRTH, COLOUR, DEPTH, FEATURES, FOOTPRINT, NEAR_M, PLAIN, Look
+from explorer.render.programs import draw_screen, load_program, set_uniforms
+from explorer.render.targets import Layer
+from mirage_engine import Camera
 
-MODES = ("colour", "birth segment", "footprint")
-LAYOUT = np.dtype([("point", "<f4", 4), ("color", "u1", 4), ("facts", "<f4", 2)])
-BACKGROUND = (0.060, 0.068, 0.082)
-ACCENT = (0.98, 0.74, 0.36)
-INSET_HZ = 8.0
-INSET_POINTS = 25_000  # drawn at most; it is small
-WIDE = 1e9  # metres up: cuts nothing
-
-
-class PointCloud:
-    """Grows with the world; drawing passes share one."""
-
-    def __init__(self, ctx: moderngl.Context) -> None:
-        self.ctx = ctx
-        self.revision = 0  # grows with every change
-        self.newest = 0  # segment
-        self.buffer = ctx.buffer(reserve=LAYOUT.itemsize << 12)
-        self._born: list[tuple[int, int]] = []  # (segment, points before it)
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def append(
-        self,
-        points_world: NDArray[np.float32],  # [N, 4] homogeneous
-        colors: NDArray[np.uint8],  # [N, 3]
-        footprints_m: NDArray[np.float32],  # [N]; radians where w is 0
-        born: int | NDArray[np.integer],  # segment, or [N] segments in rising order
-    ) -> None:
-        """Adds points; only these are uploaded."""
-        count = len(points_world)
-        births = np.broadcast_to(np.asarray(born, np.int64), (count,))
-        # Mixed within each segment, so that every n-th point is a fair sample and not a stripe.
-        mixed = np.random.default_rng(count).permutation(count)
-        mixed = mixed[np.argsort(births[mixed], kind="stable")]
-        points_world, colors, footprints_m = points_world[mixed], colors[mixed], footprints_m[mixed]
-        rows = np.zeros(count, LAYOUT)
-        rows["point"], rows["facts"][:, 0], rows["facts"][:, 1] = points_world, births, footprints_m
-        rows["color"][:, :3], rows["color"][:, 3] = colors, 255
-        self._reserve(self._count + count)
-        self.buffer.write(rows.tobytes(), offset=self._count * LAYOUT.itemsize)
-        for segment in np.unique(births):
-            before = self._count + int(np.searchsorted(births, segment))
-            self._born.append((int(segment), before))
-        self._count += count
-        self.newest = max(self.newest, int(births[-1])) if count else self.newest
-        self.revision += 1
-
-    def trim(self, segment: int) -> None:
-        """Forgets the points born in `segment` and later."""
-        kept = [entry for entry in self._born if entry[0] < segment]
-        if len(kept) < len(self._born):
-            self._count = self._born[len(kept)][1]
-        self._born = kept
-        self.newest = kept[-1][0] if kept else 0
-        self.revision += 1
-
-    def clear(self) -> None:
-        self.trim(-1)
-
-    def _reserve(self, count: int) -> None:
-        size = count * LAYOUT.itemsize
-        if size <= self.buffer.size:
-            return
-        larger = self.ctx.buffer(reserve=max(size, 2 * self.buffer.size))
-        self.ctx.copy_buffer(larger, self.buffer)
-        self.buffer.release()
-        self.buffer = larger
-
-
-@dataclass(frozen=True)
-class Look:
-    """How points appear."""
-
-    mode: int = 0  # index into MODES
-    age_fade: float = 0.0  # 0..1, how much the oldest dim
-    size_px: tuple[float, float] = (1.0, 12.0)
-    cut_above_m: float = WIDE  # height above the walker's eye from which nothing is drawn
-    dome_m: float = 30.0  # distance at which sky is drawn
-    most: int = 250_000  # points drawn at once; of more, every second, third ... one
+FAR_M = 1e4
+NOW = 2e9  # later than any segment, earlier than NEVER
+FINE_ROWS = 600  # a picture so high has edges shaded one pixel wide
+NUMBERS = {  # that the shader knows by these names
+    "COLOUR": COLOUR,
+    "FEATURES": FEATURES,
+    "BIRTH": BIRTH,
+    "DEPTH": DEPTH,
+    "FOOTPRINT": FOOTPRINT,
+    "HIDDEN": HIDDEN,
+}
 
 
 class PointsPass:
@@ -105,8 +37,16 @@ class PointsPass:
 
     def __init__(self, ctx: moderngl.Context) -> None:
         self.ctx = ctx
-        self._program = load_program(ctx, "points")
-        self._arrays: dict[tuple[int, int], moderngl.VertexArray] = {}
+        defines = [f"{name} {number}" for name, number in NUMBERS.items()]
+        self._program = load_program(ctx, "points", *defines)
+        self._shade = load_program(ctx, "depth_shade")
+        self._screen = draw_screen(ctx, self._shade)
+        rows = colormap_rows()
+        self._colormaps = ctx.texture((256, len(rows)), 3, rows.tobytes(), alignment=1)
+        self._layer: Layer | None = None
+        self._drawn: tuple[moderngl.Buffer, int] | None = None  # what `_vertices` reads
+        self._vertices: moderngl.VertexArray | None = None
+        self._index: moderngl.Buffer | None = None
 
     def draw(
         self,
@@ -114,155 +54,118 @@ class PointsPass:
         camera: Camera,  # its size is the target's
         cloud: PointCloud,
         walker: Camera,
-        look: Look = Look(),
+        look: Look = PLAIN,
     ) -> None:
-        matrix = camera.projection_gl(0.05, 500.0) @ camera.view_matrix_gl()
-        self.draw_through(target, matrix, camera.intrinsics[1, 1], cloud, walker, look)
+        """Fills the target, depth included."""
+        if self._layer is None or self._layer.size != target.size:
+            if self._layer is not None:
+                self._layer.release()
+            self._layer = Layer(self.ctx, target.size)
+        layer = self._layer
+        matrix, pixels = world_to_clip(camera), camera.intrinsics[1, 1]
+        self.draw_through(layer.target, matrix, pixels, cloud, walker, look)
+        target.use()
+        self.ctx.enable_only(moderngl.DEPTH_TEST)
+        self.ctx.depth_func = "1"
+        layer.picture.use(0)
+        layer.depths.use(1)
+        set_uniforms(
+            self._shade,
+            picture=0,
+            depths=1,
+            top=look.background[0],
+            bottom=look.background[1],
+            reach_px=max(1, round(target.height / FINE_ROWS)),
+            strength=look.depth_shade,
+        )
+        self._screen.render(moderngl.TRIANGLES, vertices=3)
 
     def draw_through(
         self,
         target: moderngl.Framebuffer,
-        world_to_clip: NDArray[np.floating],  # [4, 4]
+        matrix: NDArray[np.floating],  # [4, 4] world to clip
         pixels_per_unit: float,
         cloud: PointCloud,
         walker: Camera,
         look: Look,
     ) -> None:
-        """Clears the target and draws the cloud."""
+        """Clears the target to the middle of the background, and draws the cloud without shade."""
+        between = _between(look)
         target.use()
         self.ctx.enable_only(moderngl.DEPTH_TEST | moderngl.PROGRAM_POINT_SIZE)
         self.ctx.depth_func = "<="
-        target.clear(*BACKGROUND, 1.0, depth=1.0)
-        eye = walker.position
+        target.clear(*between, 1.0, depth=1.0)
+        self._colormaps.use(0)
         set_uniforms(
             self._program,
-            world_to_clip=tuple(np.asarray(world_to_clip, np.float64).T.ravel().tolist()),
-            walker_world=tuple(eye.tolist()),
-            dome_m=look.dome_m,
-            cut_y=float(eye[1] - look.cut_above_m),
+            world_to_clip=tuple(np.asarray(matrix, np.float64).T.ravel().tolist()),
             pixels_per_unit=float(pixels_per_unit),
-            size_px=look.size_px,
-            mode=look.mode,
-            newest=float(cloud.newest),
-            age_fade=look.age_fade,
-            background=BACKGROUND,
+            background=between,
+            **_uniforms(look, walker, cloud.newest),
         )
         every = max(1, -(-len(cloud) // look.most))
-        if len(cloud) >= every:
-            self._array(cloud, every).render(moderngl.POINTS, vertices=len(cloud) // every)
+        if len(cloud):
+            drawn = -(-len(cloud) // every)
+            self._every(cloud, every).render(moderngl.POINTS, vertices=drawn)
 
-    def _array(self, cloud: PointCloud, every: int) -> moderngl.VertexArray:
+    def release(self) -> None:
+        """Gives back what the graphics card holds."""
+        parts = (self._layer, self._vertices, self._index, self._screen, self._colormaps)
+        for part in (*parts, self._program, self._shade):
+            if part is not None:
+                part.release()
+
+    def _every(self, cloud: PointCloud, every: int) -> moderngl.VertexArray:
         """The vertex array over every n-th point; made anew when the buffer grew."""
-        key = (cloud.buffer.glo, every)
-        if key not in self._arrays:
-            for array in self._arrays.values():
-                array.release()
-            skip = (every - 1) * LAYOUT.itemsize
-            layout = "4f 4f1 2f" + (f" {skip}x" if skip else "")
-            content = [(cloud.buffer, layout, "in_point", "in_color", "in_facts")]
-            self._arrays = {key: self.ctx.vertex_array(self._program, content)}
-        return self._arrays[key]
+        if self._vertices is not None and self._drawn == (cloud.buffer, every):
+            return self._vertices
+        for part in (self._vertices, self._index):
+            if part is not None:
+                part.release()
+        rows = np.arange(0, cloud.capacity, every, dtype=np.uint32)
+        self._index = self.ctx.buffer(rows.tobytes()) if every > 1 else None
+        content = [(cloud.buffer, LAYOUT, *NAMES)]
+        self._vertices = self.ctx.vertex_array(self._program, content, index_buffer=self._index)
+        self._drawn = cloud.buffer, every
+        return self._vertices
 
 
-class Inset:
-    """The walker from behind and above in the cloud of points, as a small picture."""
-
-    def __init__(self, ctx: moderngl.Context, flat: FlatPass) -> None:
-        self.ctx = ctx
-        self.flat = flat
-        self.points = PointsPass(ctx)
-        self.picture: moderngl.Texture | None = None
-        self._target: moderngl.Framebuffer | None = None
-        self._drawn: tuple = ()
-        self._drawn_s = -np.inf
-
-    def update(
-        self,
-        size: tuple[int, int],  # (width, height) px
-        walker: Camera,
-        cloud: PointCloud,
-        now_s: float,
-        look: Look = Look(age_fade=0.35, size_px=(1.5, 4.0), cut_above_m=0.35),
-        path: Sequence[NDArray[np.floating]] = (),  # [3] positions that were walked
-    ) -> None:
-        """Redraws the picture if something changed and it is due; before the screen, as the map."""
-        state = (size, walker.c2w.tobytes(), cloud.revision, look, len(path))
-        if state != self._drawn and now_s - self._drawn_s >= 1 / INSET_HZ:
-            self._drawn, self._drawn_s = state, now_s
-            self._redraw(size, walker, cloud, look, path)
-
-    def draw(self, target: moderngl.Framebuffer, rect_px: Rect) -> None:
-        """Puts the picture on the target."""
-        if self.picture is not None:
-            self.flat.picture(target, self.picture, rect_px)
-
-    def _redraw(
-        self,
-        size: tuple[int, int],
-        walker: Camera,
-        cloud: PointCloud,
-        look: Look,
-        path: Sequence[NDArray[np.floating]],
-    ) -> None:
-        if self._target is None or self._target.size != size:
-            self.picture, self._target = make_target(self.ctx, size)
-        camera = follow(walker, (size[1], size[0]))
-        thin = replace(look, most=min(look.most, INSET_POINTS))
-        self.points.draw(self._target, camera, cloud, walker, thin)
-        if len(path) > 1:
-            walked = np.stack(path)
-            ends = segments_px(camera, np.stack([walked[:-1], walked[1:]], 1))
-            self.flat.segments(self._target, ends, (*ACCENT, 0.55), 1.5)
-        edges = segments_px(camera, frustum_world(walker))
-        self.flat.segments(self._target, edges, (*ACCENT, 0.95), 1.6)
+def world_to_clip(camera: Camera) -> NDArray[np.float64]:  # [4, 4]
+    """The matrix of every pass whose depth is compared with that of the points."""
+    return camera.projection_gl(NEAR_M, FAR_M) @ camera.view_matrix_gl()
 
 
-def follow(
-    walker: Camera,
-    size: tuple[int, int],  # (height, width)
-    back_m: float = 3.2,
-    above_m: float = 3.0,
-    turn_deg: float = 0.0,  # around the walker
-) -> Camera:
-    """A camera behind and above the walker, upright whatever the walker looks at."""
-    ahead = walker.forward * [1, 0, 1]
-    if np.linalg.norm(ahead) < 1e-6:  # looks straight up or down
-        ahead = walker.c2w[:3, 1] * [1, 0, 1]
-    angle = np.radians(turn_deg)
-    ahead = ahead / np.linalg.norm(ahead)
-    turned = np.array(
-        [
-            ahead[0] * np.cos(angle) + ahead[2] * np.sin(angle),
-            0,
-            -ahead[0] * np.sin(angle) + ahead[2] * np.cos(angle),
-        ]
-    )
-    eye = walker.position - turned * back_m - np.array([0, above_m, 0])
-    return look_at(eye, walker.position + turned * 0.8, size)
+def _between(look: Look) -> tuple[float, float, float]:
+    red, green, blue = np.mean(look.background, 0).tolist()
+    return red, green, blue
 
 
-def look_at(
-    eye_world: NDArray[np.floating],
-    aim_world: NDArray[np.floating],
-    size: tuple[int, int],  # (height, width)
-    hfov_deg: float = 62.0,
-) -> Camera:
-    """A camera at `eye_world` with `aim_world` in the middle and world up (-y) upwards."""
-    forward = np.asarray(aim_world, np.float64) - eye_world
-    forward = forward / np.linalg.norm(forward)
-    right = np.cross([0.0, 1.0, 0.0], forward)
-    right = right / np.linalg.norm(right)
-    c2w = np.eye(4)
-    c2w[:3, :3] = np.stack([right, np.cross(forward, right), forward], 1)
-    c2w[:3, 3] = eye_world
-    return Camera(c2w, pinhole(size, hfov_deg), size)
+def _uniforms(look: Look, walker: Camera, newest: int) -> dict[str, object]:
+    """What a look means to the shader."""
+    newest = newest if look.shown is None else look.shown
+    low, high = look.range(newest)
+    facts = look.facts
+    return {
+        "walker_world": tuple(walker.position.tolist()),
+        "dome_m": look.dome_m if look.dome else 0.0,
+        "cut_y": float(walker.position[1] - look.cut_above_m),
+        "near_m": look.near_m,
+        "shown": NOW if look.shown is None else float(look.shown),
+        "newest": float(newest),
+        "size": look.size,
+        "size_px": look.size_px,
+        "size_m": look.size_m or 0.0,
+        "mode": look.mode,
+        "height": look.height,
+        "log_scale": facts.log,
+        "value_range": _log2(low, high) if facts.log else (low, high),
+        "colormaps": 0,
+        "colormap": COLORMAPS.index(look.colormap or facts.colormap or COLORMAPS[0]),
+        "age_fade": look.age_fade,
+        "hidden": look.hidden,
+        "accent": (*ACCENT[:3], float(look.highlight)),
+    }
 
 
-def make_target(
-    ctx: moderngl.Context,
-    size: tuple[int, int],  # (width, height)
-) -> tuple[moderngl.Texture, moderngl.Framebuffer]:
-    """A picture to draw into, with depth."""
-    picture = ctx.texture(size, 4)
-    picture.repeat_x = picture.repeat_y = False
-    return picture, ctx.framebuffer([picture], ctx.depth_renderbuffer(size))
+def _log2(*values: float) -> tuple[float, ...]:
+    return tuple(np.log2(np.maximum(values, 1e-9)).tolist())

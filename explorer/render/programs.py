@@ -1,7 +1,7 @@
 """Shader file to program. One file per pass in `shaders/`, both stages inside.
 
 A file guards its stages with `#if defined VERTEX_SHADER` and `#if defined FRAGMENT_SHADER`; parts
-that several passes share are included by name (`#include "common.glsl"`).
+that several passes share are included by name (`#include "screen.glsl"`).
 """
 
 from __future__ import annotations
