@@ -124,7 +124,8 @@ class Explorer:
         self.progress: Progress | None = None
         self.coverage, self._coverage_due_s = 0.0, 0.0
         self.remembered: float | None = None  # of the next segment
-        self.map, self._map_due_s = MapFacts(), 0.0
+        self.map: MapFacts | None = None
+        self._map_due_s = 0.0
         self._world_number = 0
         self._controls = Controls()
 

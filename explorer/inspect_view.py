@@ -28,7 +28,7 @@ from explorer.render.panels import (
 )
 from explorer.render.points import PointsPass
 from explorer.render.stills import render_cloud
-from explorer.render.walker_pass import WalkerPass
+from explorer.render.walker import WalkerPass
 from mirage_engine import Camera
 
 CEILING_M = 0.35  # above the walker's eye
@@ -79,7 +79,7 @@ class InspectView:
         camera = self.camera(inspector, target.size)
         self._points.draw(target, camera, self._cloud, walker, self.look(inspector))
         self._walker.draw(target, camera, walker, live)
-        path = [c.position for _, c in frame.known.horizon.generated]
+        path = [o.camera.position for o in frame.known.keyframes.observers]
         if len(path) > 1:
             walked = np.stack(path)
             ends = segments_px(camera, np.stack([walked[:-1], walked[1:]], 1))
@@ -90,7 +90,7 @@ class InspectView:
         """Points over the walker's picture, and what belongs to a picked one."""
         if frame.inspector.overlaid:
             look = self.look(frame.inspector, OVERLAY_PX, ceiling=True)
-            self._points.draw_over(target, camera, self._cloud, frame.camera, look)
+            self._points.draw(target, camera, self._cloud, frame.camera, look, over=True)
         self._draw_picked(target, frame, camera)
 
     def draw_panels(self, frame: Frame) -> None:
@@ -129,7 +129,7 @@ class InspectView:
         inspector = frame.inspector
         camera = inspector.orbit.camera(size, turn_deg)
         look = self.look(inspector, background=PAPER, highlight=False)
-        return render_cloud(self._ctx, self._cloud, camera, frame.camera, look)
+        return render_cloud(self._ctx, self._cloud, camera, frame.camera, look, size)
 
     def look(
         self,
@@ -192,7 +192,7 @@ class InspectView:
         kin = table.rows(np.array(picked.neighbours, np.int64))
         places = _places(table["points_world"][np.concatenate([rows, kin])], frame.camera)
         here = places[0]
-        eyes = [frame.known.keyframes.entry(i).camera for i in picked.observers[:RAYS_MOST]]
+        eyes = [frame.known.keyframes.observers[i].camera for i in picked.observers[:RAYS_MOST]]
         if eyes and frame.inspector.in_space:
             ends = np.stack([np.stack([here, eye.position]) for eye in eyes])
             self._flat.segments(target, segments_px(camera, ends), RAYS, 1.0)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from explorer.engine_events import Event
+from explorer.engine_events import Event, Restarted
 from explorer.inquiry import Client, Inquiry
 from explorer.inspect_actions import WISHES, Exports
 from explorer.inspect_tools import InspectTools
 from explorer.inspector import Inspector
 from explorer.pilot import Controls
-from explorer.protocol import Changed, DetailsReady, Inspected, Looked, Restarted
+from explorer.protocol import Changed, DetailsReady, Inspected, Looked
 from mirage_engine import Camera, read_record
 
 if TYPE_CHECKING:

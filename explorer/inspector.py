@@ -22,6 +22,7 @@ Tab = Literal["point", "x-ray", "surgery", "curves", "export"]
 SizeUnit = Literal["footprint", "pixels", "metres"]
 
 PLAY_S = 0.18  # a segment of the past stays on the screen
+FAR = 2.5  # points further than this many times the median are left out of the first view
 LEAST_FEATURES = 64  # points whose features are known before their colours are chosen
 
 # What the frame loop is asked to do, by a panel.
@@ -80,7 +81,7 @@ class Inspector:
         self.drag: tuple[float, ...] = ()
         self.shown: int | None = None
         self.playing = False
-        self._played_s = 0.0
+        self._played_s: float | None = None  # when the last step was made
         self.births = (0, 0)
         self.outlier_score = 4.0
         self.scores: np.ndarray | None = None  # [N] of the table's rows, for the selection
@@ -101,10 +102,12 @@ class Inspector:
 
     def enter(self, table: MemoryTable, walker: Camera) -> None:
         """Somebody opens the inspector: the first time, its camera frames what there is."""
-        solid = table["points_world"][table.read & (table["points_world"][:, 3] > 0)]
+        solid = table["points_world"][table.read & (table["points_world"][:, 3] > 0), :3]
         if not self.framed and len(solid):
             self.framed = True
-            self.orbit.frame(solid[:, :3], walker)
+            away = np.linalg.norm(solid - walker.position, axis=1)
+            # A landscape behind a window is far larger than the rooms that are meant.
+            self.orbit.frame(solid[away <= FAR * np.median(away)], walker)
 
     def forget(self) -> None:
         """For another world: what was chosen there means nothing here; how points look stays."""
@@ -115,7 +118,11 @@ class Inspector:
 
     def play(self, newest: int, now_s: float) -> None:
         """Lets the memory grow on the screen, while `playing`."""
-        if not self.playing or now_s - self._played_s < PLAY_S:
+        if not self.playing:
+            return
+        if self._played_s is None:
+            self._played_s = now_s
+        if now_s - self._played_s < PLAY_S:
             return
         self._played_s = now_s
         at = newest if self.shown is None else self.shown + 1
@@ -124,7 +131,7 @@ class Inspector:
             self.shown, self.playing = None, False
 
     def start_playing(self, newest: int) -> None:
-        self.playing = True
+        self.playing, self._played_s = True, None
         if self.shown is None or self.shown >= newest:
             self.shown = 0
 

@@ -11,12 +11,12 @@ import numpy as np
 from explorer.engine_events import Event
 from explorer.history import History
 from explorer.horizon import Horizon
-from explorer.memory_table import HIDDEN, LOCKED, MemoryTable
+from explorer.memory_table import COLUMNS, MemoryTable
 from explorer.observers import KeyframeIndex
 from explorer.obstacles import Obstacles
 from explorer.protocol import Changed, CloudReset, DetailsReady, Ready, SegmentReady
 from explorer.timeline import Timeline
-from mirage_engine import Camera, Segment
+from mirage_engine import HIDDEN, LOCKED, Camera, Segment, WorldRecord
 
 FLAGS = {"hide": (HIDDEN, True), "show": (HIDDEN, False)} | {
     "lock": (LOCKED, True),
@@ -73,6 +73,16 @@ class KnownWorld:
                 found = event.details
                 self.table.detail(found.ids, found.seen, found.new_ids, found.latents, found.frame)
 
+    def open_record(self, record: WorldRecord) -> None:
+        """Becomes a saved world, as far as its file tells: no picture but the last can be shown."""
+        self._clear()
+        self.table.append(
+            {name: getattr(record.points, name) for name in (*COLUMNS, "latents") if name != "tints"}
+        )
+        for segment in record.segments:
+            self.history.add_saved(segment)
+        self.start = record.segments[-1].cameras[-1]
+
     def _add(self, segment: Segment, now_s: float) -> None:
         if self.start is None:
             self.start = segment.cameras[-1]
@@ -103,8 +113,7 @@ class KnownWorld:
         self.timeline.forget_from(event.segments)
         self.keyframes.forget_from(event.segments)
         self.history.forget_from(event.segments)
-        if event.segments == self._known_segments:
-            self.surgeries = max(0, self.surgeries - 1)
+        self.surgeries = event.edits
         self._known_segments = event.segments
         self.points_revision += 1
         self.table.reconcile(

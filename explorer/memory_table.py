@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_engine import HIDDEN, NEVER
+
 Rows = NDArray[np.int64]
 
-NEVER = 2**31 - 1  # segment in which a living point dies
-HIDDEN, LOCKED = 1, 2  # bits of `flags`, as the engine has them
 COLUMNS: dict[str, tuple[tuple[int, ...], type]] = {
     "ids": ((), np.int32),
     "points_world": ((4,), np.float32),  # homogeneous; w 0 is sky
@@ -197,6 +197,20 @@ class MemoryTable:
         rows = np.full(len(ids), -1, np.int64)
         rows[inside] = self._row_of[ids[inside]]
         return rows
+
+    def copy(self) -> MemoryTable:
+        """As it is now, for work beside the frame loop."""
+        other = MemoryTable()
+        other._count, other._latents = self._count, self._latents[: self._count].copy()
+        other._columns = {n: c[: self._count].copy() for n, c in self._columns.items()}
+        other._index(other._columns["ids"], 0)
+        return other
+
+    @property
+    def detailed_id(self) -> int:
+        """The highest id whose feature is known, -1 where none is."""
+        known = self["ids"][np.isfinite(self.latents[:, :1]).any(1)]
+        return int(known.max(initial=-1))
 
     def _mark(self, rows: Rows) -> None:
         if len(rows):

@@ -144,8 +144,9 @@ class Screen:
         if view.minimap:
             side = round(height * MAP_SHARE)
             insets.append((self._minimap, (width - side - MARGIN_PX, MARGIN_PX, side, side)))
+            look = self._inspect.look(frame.inspector)
             self._minimap.update(
-                side, frame.camera, self._cloud, frame.map, self._path, frame.now_s
+                side, frame.camera, self._cloud, self._path, frame.now_s, look, frame.map
             )
         if view.overlay == "inset":
             across = round(width * self._config.inset_share)

@@ -8,6 +8,7 @@ uniform sampler2D depths;  // 1 where nothing was drawn; 1 - depth goes with 1 /
 uniform vec3 top, bottom;  // of the background
 uniform int reach_px;
 uniform float strength;
+uniform bool over;  // whether the target keeps what it holds where nothing was drawn
 in vec2 uv;
 out vec4 out_color;
 
@@ -18,6 +19,7 @@ void main() {
     float depth = texelFetch(depths, at, 0).r;
     gl_FragDepth = depth;
     if (depth == 1.0) {
+        if (over) discard;
         out_color = vec4(mix(bottom, top, uv.y), 1.0);
         return;
     }

@@ -178,7 +178,8 @@ def _dress(style: imgui.Style) -> None:
         (*accent, 0.22): ("tab_selected", "header_active"),
         (*accent, 0.34): ("button_hovered", "header_hovered", "tab_hovered"),
         (*accent, 0.55): ("button_active", "text_selected_bg"),
-        (*accent, 0.85): ("slider_grab", "slider_grab_active", "check_mark", "plot_histogram"),
+        (*accent, 0.45): ("slider_grab",),
+        (*accent, 0.85): ("slider_grab_active", "check_mark", "plot_histogram"),
         (*accent, 0.0): ("tab_selected_overline",),
     }.items():
         for name in names:

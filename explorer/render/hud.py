@@ -142,7 +142,8 @@ def _numbers(state: HudState) -> list[tuple[str, str]]:
         rows.append(("display", f"{state.display_fps:.0f} frames/s"))
     # The world's y points down; people count height upwards.
     rows.append(("position", f"{x:.2f}  {0.0 - y:.2f}  {z:.2f} m"))
-    rows.append(("looking", f"{state.yaw_deg:.0f}°  {state.pitch_deg:+.0f}°"))
+    yaw, pitch = (round(v) + 0 for v in (state.yaw_deg, state.pitch_deg))
+    rows.append(("looking", f"{yaw}°  {pitch:+d}°"))
     return rows
 
 

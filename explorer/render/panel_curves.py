@@ -42,20 +42,18 @@ Line = tuple[str, np.ndarray, tuple[float, float, float, float]]
 
 
 def _plot(desk: Desk, title: str, lines: list[Line], at: int, height: float) -> None:
-    imgui.text_disabled(title)
+    _title(title, lines)
     known = [values[np.isfinite(values)] for _, values, _ in lines]
     if not any(len(values) for values in known):
         note("none so far" if "PSNR" not in title else "none so far: come back to a place")
         return
     flags = implot.Flags_.no_menus | implot.Flags_.no_box_select | implot.Flags_.no_mouse_text
-    if len(lines) == 1:
-        flags |= implot.Flags_.no_legend
+    flags |= implot.Flags_.no_legend  # it would lie over the lines
     implot.push_style_color(implot.Col_.frame_bg, imgui.ImVec4(0, 0, 0, 0))
     implot.push_style_color(implot.Col_.plot_bg, imgui.ImVec4(1, 1, 1, 0.03))
     if implot.begin_plot(f"##{title}", imgui.ImVec2(-1, height), flags):
         axis = implot.AxisFlags_.auto_fit | implot.AxisFlags_.no_grid_lines
         implot.setup_axes("", "", axis, axis)
-        implot.setup_legend(implot.Location_.north_west, implot.LegendFlags_.horizontal)
         for name, values, color in lines:
             spec = implot.Spec(line_color=imgui.ImVec4(*color), line_weight=1.6)
             segments = np.arange(len(values), dtype=np.float64)
@@ -65,6 +63,14 @@ def _plot(desk: Desk, title: str, lines: list[Line], at: int, height: float) -> 
         implot.plot_inf_lines("##at", np.array([float(at)]), mark)
         implot.end_plot()
     implot.pop_style_color(2)
+
+
+def _title(title: str, lines: list[Line]) -> None:
+    """What the plot shows; several lines are named in their colours."""
+    imgui.text_disabled(title)
+    for name, _, color in lines if len(lines) > 1 else []:
+        imgui.same_line()
+        imgui.text_colored(imgui.ImVec4(*color), name)
 
 
 def _generated(values: np.ndarray) -> np.ndarray:

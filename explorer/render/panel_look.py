@@ -75,7 +75,8 @@ def _legend(desk: Desk, width: float) -> None:
     if moved:
         points.ranges[points.mode] = min(values), max(values)
     facts = Look(points.mode, points.height).facts
-    imgui.text_disabled(f"{facts.name}, {facts.unit}")
+    words = facts.name if facts.unit in facts.name else f"{facts.name}, {facts.unit}"
+    imgui.text_disabled(words)
     if points.mode in points.ranges:
         imgui.same_line(width - imgui.calc_text_size("auto").x - 6)
         if imgui.small_button("auto"):

@@ -6,8 +6,8 @@ import numpy as np
 from imgui_bundle import imgui
 
 from explorer.inspector import Picked
-from explorer.memory_table import HIDDEN, LOCKED, NEVER
 from explorer.render.panels import Desk, fact, note
+from mirage_engine import HIDDEN, LOCKED, NEVER
 
 SEEN_FROM = 4  # pictures of keyframes that saw it
 
@@ -56,14 +56,12 @@ def _seen_from(desk: Desk, picked: Picked) -> None:
     imgui.separator_text(f"seen by {len(picked.observers)} frames")
     shown = 0
     width = (imgui.get_content_region_avail().x - 3 * 5) / SEEN_FROM
-    for index in picked.observers:
-        frame = desk.known.keyframes.entry(index)
-        match = desk.known.timeline.frame_of(frame.segment, frame.frame)
-        if match is None or shown == SEEN_FROM:
-            continue
+    eyes = {id(desk.known.keyframes.observers[i].camera) for i in picked.observers}
+    at_hand = [k for k in desk.known.timeline.keyframes if id(k.camera) in eyes]
+    for keyframe in at_hand[-SEEN_FROM:]:
         if shown:
             imgui.same_line(0, 5)
-        desk.pictures.show(f"seen{shown}", match.key, lambda m=match: m.frame, width)
+        desk.pictures.show(f"seen{shown}", keyframe.key, lambda k=keyframe: k.frame, width)
         shown += 1
     if picked.observers and not shown:
         note("their pictures are no longer at hand; lines in the view lead to them")

@@ -54,6 +54,8 @@ def _pictures(desk: Desk, xray: XRay, frame: int, width: float) -> None:
         ("depth of memory", lambda: _depth(xray.depth_m[frame])),
         ("depth, generated", None if made is None else lambda: _depth(made[1])),
         ("kept", None if made is None else lambda: _bits(made[2])),
+        ("what the generator changed", None if made is None
+         else lambda: _change(xray.decoded[frame], made[0])),
     ]
     version = id(xray), frame, id(basis)
     for n, (words, make) in enumerate(cells):
@@ -133,6 +135,12 @@ def _mask(xray: XRay, frame: int) -> np.ndarray:
 
 def _bits(mask: np.ndarray) -> np.ndarray:
     return np.where(mask[..., None], np.array([226, 228, 231]), np.array([24, 26, 30])).astype(np.uint8)
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """How far the generated picture is from the decoded read-out, up to a quarter of full scale."""
+    away = np.abs(after.astype(np.float32) - before).mean(-1)
+    return colormap_rgb("inferno")[np.clip(away * 4, 0, 255).astype(np.uint8)]
 
 
 def _depth(depth_m: np.ndarray) -> np.ndarray:

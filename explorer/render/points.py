@@ -10,14 +10,13 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.memory_table import HIDDEN
 from explorer.render.canvas import ACCENT
 from explorer.render.cloud import LAYOUT, NAMES, PointCloud
 from explorer.render.colormaps import COLORMAPS, colormap_rows
 from explorer.render.look import BIRTH, COLOUR, DEPTH, FEATURES, FOOTPRINT, NEAR_M, PLAIN, Look
 from explorer.render.programs import draw_screen, load_program, set_uniforms
 from explorer.render.targets import Layer
-from mirage_engine import Camera
+from mirage_engine import HIDDEN, Camera
 
 FAR_M = 1e4
 NOW = 2e9  # later than any segment, earlier than NEVER
@@ -55,6 +54,7 @@ class PointsPass:
         cloud: PointCloud,
         walker: Camera,
         look: Look = PLAIN,
+        over: bool = False,  # whether the target keeps what it holds between the points
     ) -> None:
         """Fills the target, depth included."""
         if self._layer is None or self._layer.size != target.size:
@@ -77,6 +77,7 @@ class PointsPass:
             bottom=look.background[1],
             reach_px=max(1, round(target.height / FINE_ROWS)),
             strength=look.depth_shade,
+            over=over,
         )
         self._screen.render(moderngl.TRIANGLES, vertices=3)
 
