@@ -66,17 +66,24 @@ def _write(walk: Walk, options: Options) -> list[Path]:
     folder = options.out or Path("out") / walk.name
     content = report(walk)
     title = {"Title": f"Mirage Explorer: {walk.name}"}
-    points, colors, footprints, born = walk.world.points
-    scalars = {"footprint_m": footprints, "born": born}
+    points = walk.world.points
+    scalars = {
+        "footprint_m": points.footprints_m,
+        "born": points.born,
+        "seen": points.seen,
+        "id": points.ids,
+    }
     frames = [frame for segment in walk.segments for frame in segment.frames]
     names = ("video.mp4", "contact_sheet.png", "memory.png", "memory.ply", "report.json")
     video, sheet, memory, cloud, facts = files = [folder / name for name in names]
     recorder.write_video(video, frames, FPS)
     recorder.write_png(sheet, _sheet(walk, content, _start_words(options)), title)
     cameras = [camera for segment in walk.segments for camera in segment.cameras]
-    outside = render_memory_picture(points, colors, cameras, footprints_m=footprints)
+    outside = render_memory_picture(
+        points.points_world, points.colors, cameras, footprints_m=points.footprints_m
+    )
     recorder.write_png(memory, outside, title)
-    recorder.write_ply(cloud, points, colors, scalars)
+    recorder.write_ply(cloud, points.points_world, points.colors, scalars)
     _write_text(facts, to_json(content, 2) + "\n")
     if options.record is not None:
         recorder.write_video(options.record, frames, FPS)

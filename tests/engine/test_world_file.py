@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from mirage_engine.checkpoints import save_state, save_weights
 from mirage_engine.config import CodecConfig, ConfigError, GeneratorConfig, Preset
+from mirage_engine.inspection import Edit
 from mirage_engine.loading import load_world, open_world
 from mirage_engine.world import World
 from tests.engine.tiny_engine import LENS, linear_codec, tiny_network, tiny_world, walk
@@ -74,6 +75,38 @@ def test_a_reopened_world_can_be_undone(saved):
     for w in (world, again):
         assert w.undo()
     assert np.array_equal(next_frames(again), next_frames(world))
+
+
+def edited(world: World) -> World:
+    """Each kind of edit, and a segment after it."""
+    ids = world.points.ids
+    world.edit(Edit("lock", ids[:150]))
+    world.edit(Edit("hide", ids[100:260]))
+    world.edit(Edit("delete", ids[200:420]))
+    world.advance(walk(begin=9))
+    world.edit(Edit("budget", budget_mib=0.08))
+    world.edit(Edit("unlock", ids[:50]))
+    return world
+
+
+def test_an_edited_world_goes_on_and_is_undone_as_if_it_had_never_been_closed(tmp_path):
+    world = edited(walked())
+    world.save(tmp_path)
+    again = reopened(tmp_path)
+    assert again.edits == world.edits and len(again.edits) == 5
+    assert np.array_equal(next_frames(again), next_frames(world))
+    while again.undo():
+        assert world.undo()
+        for name, column in vars(world.points).items():
+            assert np.array_equal(getattr(again.points, name), column), name
+    assert not world.undo() and not again.edits
+
+
+def test_an_edit_after_opening_has_a_number_of_its_own(tmp_path):
+    edited(walked()).save(tmp_path)
+    again = reopened(tmp_path)
+    again.edit(Edit("show", again.points.ids))
+    assert [edit.number for edit in again.edits] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_world_is_opened_with_the_preset_that_it_was_made_with(tmp_path):
@@ -215,6 +248,19 @@ def no_segment(path: Path) -> None:
     edit(path, lambda data: data["segments"].append("three"))
 
 
+def without_edits(path: Path) -> None:
+    edit(path, lambda data: data.pop("edits"))
+
+
+def broken_edits(path: Path) -> None:
+    edit(path, lambda data: data.update(edits=[{"number": 1, "kind": "hide"}]))
+
+
+def edits_of_the_future(path: Path) -> None:
+    late = {"number": 1, "kind": "hide", "after": 9, "points": 3}
+    edit(path, lambda data: data.update(edits=[late]))
+
+
 def without_latents(path: Path) -> None:
     save_state({"other": load_file(path)["latents"]}, path, {})
 
@@ -239,6 +285,7 @@ HARMS = [
     *[("world", harm) for harm in (no_table, other_format, without_seed, without_segments)],
     *[("world", harm) for harm in (broken_seed, no_preset, unknown_preset_key, no_segment)],
     *[("world", harm) for harm in (without_poses, no_pose, without_numbers)],
+    *[("world", harm) for harm in (without_edits, broken_edits, edits_of_the_future)],
     *[("latents", harm) for harm in (without_latents, other_channels, too_many_frames)],
     ("memory", of_another_world),
 ]
@@ -296,13 +343,53 @@ def test_a_crash_after_an_undo_goes_back_to_what_both_files_know(tmp_path):
     assert np.array_equal(next_frames(again), next_frames(common))
 
 
+def cut_short_save(world: World, folder: Path) -> World:
+    """What is found after a crash between memory and world.json, which stayed as it was."""
+    world.parts.memory.save(folder / "memory.safetensors")
+    return reopened(folder)
+
+
+def same_points(world: World, other: World) -> bool:
+    columns = [{k: v for k, v in vars(w.points).items() if k != "seen"} for w in (world, other)]
+    return all(np.array_equal(column, columns[1][name]) for name, column in columns[0].items())
+
+
+def test_a_crash_after_edits_loses_them_only(tmp_path):
+    world = walked()
+    world.save(tmp_path)
+    again = cut_short_save(edited(world), tmp_path)
+    assert again.segments == 3 and again.edits == []
+    unlimited = {tuple(p) for p in walked().points.points_world.tolist()}
+    # What the budget forgot is lost; all the rest is as it was.
+    assert {tuple(p) for p in again.points.points_world.tolist()} <= unlimited
+    assert not again.points.flags.any() and again.parts.memory.budget_mib == 0
+
+
+def test_a_crash_after_an_undone_edit_goes_back_to_what_both_files_know(tmp_path):
+    world = walked(1)
+    world.edit(Edit("hide", world.points.ids[:100]))
+    one = tmp_path / "one"
+    world.edit(Edit("delete", world.points.ids[50:150]))
+    world.advance(walk(begin=5))
+    world.edit(Edit("lock", world.points.ids[:9]))
+    world.save(one)
+    for _ in range(3):
+        world.undo()
+    again = cut_short_save(world, one)  # memory is behind world.json
+    assert (again.segments, [e.kind for e in again.edits]) == (2, ["hide"])
+    assert same_points(again, world)
+    assert np.array_equal(next_frames(again), next_frames(world))
+
+
 def test_a_place_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match="cannot be written"):
         walked(0).save(tmp_path / "file" / "place.mirage")
 
 
-@pytest.mark.parametrize("name", ["memory.safetensors", "start.png", "world.json"])
+@pytest.mark.parametrize(
+    "name", ["memory.safetensors", "colors.safetensors", "start.png", "world.json"]
+)
 def test_a_file_that_cannot_be_written_is_refused(tmp_path, name):
     (tmp_path / name).mkdir()
     (tmp_path / name / "in the way").touch()
