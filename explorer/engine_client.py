@@ -22,7 +22,7 @@ from explorer import protocol
 from explorer.engine_events import EngineSettings, Event, GaveUp, Restarted, State, empty_cloud
 from explorer.engine_link import EngineLink, LinkError
 from explorer.protocol import CloudReset, Failure, Ready, SegmentReady, Stage, Start
-from mirage_engine import Camera, Preset
+from mirage_engine import Camera, Edit, Preset
 
 MAX_FAILED_STARTS = 3
 MAX_EVENTS = 512  # that the display has yet to read; then the engine waits
@@ -104,23 +104,45 @@ class EngineClient:
             self._asked_at_s = time.monotonic()
             if self.state == "idle":
                 self.state = "generating"
-            self._drop_waiting_asks()
+            self._drop_waiting(protocol.Ask)
             self._outbox.append(self._ask)
             self._changed.notify_all()
 
     def cancel(self) -> None:
         """Gives up what is being generated, at the next step."""
         with self._changed:
-            self._drop_waiting_asks()
+            self._drop_waiting(protocol.Ask)
             self._ask = None
             if self.state == "generating":
                 self.state = "idle"
         self._send(protocol.Cancel(self._epoch))
 
     def undo(self) -> None:
-        """Takes the last segment back; a CloudReset follows."""
+        """Takes the last segment or edit back; a CloudReset follows."""
         self.cancel()
         self._send(protocol.Undo(self._epoch))
+
+    def change(self, edit: Edit) -> None:
+        """Edits memory by hand; Changed or Failure follows. Undone like a segment."""
+        self._send(protocol.Change(self._epoch, edit))
+
+    def look(self, camera: Camera) -> None:
+        """Asks what memory answers for a view; Looked follows, of the newest question only."""
+        self._send_newest(protocol.Look(self._epoch, camera))
+
+    def inspect(self, path: Sequence[Camera]) -> None:
+        """Asks what would condition a segment along `path`; without one, what did the last one.
+
+        Inspected or Failure follows, of the newest question only.
+        """
+        self._send_newest(protocol.Inspect(self._epoch, tuple(path)))
+
+    def details(self, since_id: int) -> None:
+        """Asks for counts, and for the features of points above `since_id`; DetailsReady follows.
+
+        Questions and edits die with the engine: after a restart the display asks again.
+        """
+        self._send(protocol.Details(self._epoch, since_id))
 
     def save(self, path: str | Path) -> None:
         """Writes the world; Saved or Failure follows."""
@@ -153,8 +175,13 @@ class EngineClient:
             self._outbox.append(message)
             self._changed.notify_all()
 
-    def _drop_waiting_asks(self) -> None:
-        self._outbox = deque(m for m in self._outbox if not isinstance(m, protocol.Ask))
+    def _send_newest(self, message: protocol.Message) -> None:
+        with self._changed:
+            self._drop_waiting(type(message))
+            self._send(message)
+
+    def _drop_waiting(self, kind: type) -> None:
+        self._outbox = deque(m for m in self._outbox if not isinstance(m, kind))
 
     # The receiving thread.
 

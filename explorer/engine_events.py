@@ -7,7 +7,19 @@ from typing import Literal
 
 import numpy as np
 
-from explorer.protocol import CloudReset, Failure, Progress, Ready, Saved, SegmentReady, Stage
+from explorer.protocol import (
+    Changed,
+    CloudReset,
+    DetailsReady,
+    Failure,
+    Inspected,
+    Looked,
+    Progress,
+    Ready,
+    Saved,
+    SegmentReady,
+    Stage,
+)
 
 State = Literal["starting", "idle", "generating", "restarting", "failed"]
 
@@ -45,10 +57,25 @@ class GaveUp:
     why: str
 
 
-Event = Stage | Ready | Progress | SegmentReady | CloudReset | Saved | Failure | Restarted | GaveUp
+Event = (
+    Stage | Ready | Progress | SegmentReady | CloudReset | Changed | Looked | Inspected
+    | DetailsReady | Saved | Failure | Restarted | GaveUp
+)  # fmt: skip
 
 
 def empty_cloud(epoch: int) -> CloudReset:
     """A world without segments or points."""
-    points, colors = np.zeros((0, 4), np.float32), np.zeros((0, 3), np.uint8)
-    return CloudReset(epoch, 0, points, colors, np.zeros(0, np.float32), np.zeros(0, np.int64))
+    points, metres, numbers = np.zeros((0, 4), "f4"), np.zeros(0, "f4"), np.zeros(0, "i4")
+    return CloudReset(
+        epoch,
+        segments=0,
+        points_world=points,
+        colors=points[:, :3].astype("u1"),
+        footprints_m=metres,
+        born=numbers,
+        ids=numbers,
+        flags=numbers.astype("u1"),
+        seen=numbers,
+        gone_world=points,
+        gone_footprints_m=metres,
+    )

@@ -21,66 +21,13 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, Listener
 from typing import Any
 
-import numpy as np
-
 from explorer import protocol
-from mirage_engine import ConfigError
+from explorer.mailbox import Mailbox, Question
+from mirage_engine import ConfigError, Edit
 
 log = logging.getLogger("mirage.engine")
 
 BEAT_S = 0.5
-
-
-class Mailbox:
-    """What the display wants next: commands in order, and the newest request only.
-
-    Filled by a reader thread, emptied by the thread that owns the World.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._commands: deque[protocol.Message] = deque()
-        self._ask: protocol.Ask | None = None
-        self._dropped: list[protocol.Ask] = []
-        self._cancelled = False
-
-    def put(self, message: protocol.Message) -> None:
-        with self._changed:
-            if isinstance(message, protocol.Ask | protocol.Cancel):
-                if self._ask is not None:
-                    self._dropped.append(self._ask)
-                self._ask = message if isinstance(message, protocol.Ask) else None
-                self._cancelled |= isinstance(message, protocol.Cancel)
-            else:
-                self._commands.append(message)
-            self._changed.notify()
-
-    def take(self, wait_s: float | None) -> protocol.Message | None:
-        """The next command, else the newest request, else None after `wait_s`."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._commands or self._ask, wait_s)
-            self._cancelled = False
-            if self._commands:
-                return self._commands.popleft()
-            message, self._ask = self._ask, None
-            return message
-
-    def take_dropped(self) -> list[protocol.Ask]:
-        """Requests that newer ones replaced before they were begun."""
-        with self._changed:
-            dropped, self._dropped = self._dropped, []
-            return dropped
-
-    def wants_stop(self, step: int, total: int) -> bool:
-        """Whether a segment at this step should be given up.
-
-        A newer request only stops one that is not half done: a display that changes its mind all
-        the time would otherwise never see anything.
-        """
-        with self._changed:
-            newer = self._ask is not None and 2 * step < total
-            urgent = any(not isinstance(c, protocol.Save) for c in self._commands)
-            return self._cancelled or urgent or newer
 
 
 class Wire:
@@ -144,6 +91,10 @@ class Engine:
                 self._try("generate", lambda: self._advance(message), message.request)
             case protocol.Undo():
                 self._try("undo", self._undo)
+            case protocol.Change():
+                self._try("change", lambda: self._change(message.edit))
+            case protocol.Look() | protocol.Inspect() | protocol.Details():
+                self._try("inspect", lambda: self._tell(message))
             case protocol.Save():
                 if self._try("save", lambda: self._world.save(message.path)):
                     self._wire.send(protocol.Saved(message.epoch, message.path))
@@ -188,8 +139,7 @@ class Engine:
         path = begin.start.path
         world = engine.open_world(path, self._device, self._wire.stage, self._threads)
         self._world = world
-        if begin.have != world.segments:
-            self._send_cloud()
+        self._send_cloud()
         if begin.have < world.segments:
             # The newest first: it shows where the walk stood.
             self._unsent.extend([world.segments - 1, *range(begin.have, world.segments - 1)])
@@ -222,12 +172,36 @@ class Engine:
         self._keep()
         self._send_cloud()
 
+    def _change(self, edit: Edit) -> None:
+        world, epoch = self._world, self._wire.epoch
+        ids = world.edit(edit)
+        self._keep()
+        removed = ids if edit.kind == "budget" else ids[:0]
+        self._wire.send(
+            protocol.Changed(epoch, edit.kind, ids, removed, world.point_count, world.nbytes)
+        )
+
+    def _tell(self, question: Question) -> None:
+        world, epoch = self._world, self._wire.epoch
+        match question:
+            case protocol.Look():
+                self._wire.send(protocol.Looked(epoch, world.look(question.camera)))
+            case protocol.Inspect():
+                self._wire.send(protocol.Inspected(epoch, world.xray(question.path)))
+            case protocol.Details():
+                self._wire.send(protocol.DetailsReady(epoch, world.details(question.since_id)))
+
     def _send_cloud(self) -> None:
         world = self._world
-        points_world, colors, footprints_m, born = (np.asarray(a) for a in world.points)
+        gone_world, gone_footprints_m = world.gone
         self._wire.send(
             protocol.CloudReset(
-                self._wire.epoch, world.segments, points_world, colors, footprints_m, born
+                self._wire.epoch,
+                world.segments,
+                **vars(world.points),
+                gone_world=gone_world,
+                gone_footprints_m=gone_footprints_m,
+                edits=sum(edit.after == world.segments for edit in world.edits),
             )
         )
 

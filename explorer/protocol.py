@@ -8,27 +8,30 @@ that nothing stale survives a reset. Knows nothing of processes, sockets or what
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import struct
-import types
 import typing
 import zlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from mirage_engine import Camera, Preset, Segment
+from explorer.packing import ALIGN, ProtocolError, pack, read_arrays, unpack
+from mirage_engine import (
+    Camera,
+    Edit,
+    EditKind,
+    PointDetails,
+    Preset,
+    Segment,
+    ViewRead,
+    XRay,
+)
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"MIRG"
 HEAD = struct.Struct("<4sHxxIIQ8x")  # magic, version, crc32 of the rest, header, body bytes
-ALIGN = 16  # array buffers start at multiples of this, so that numpy can read them in place
-
-
-class ProtocolError(ValueError):
-    """Bytes that are no message of this version; the message is one line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,41 @@ class Cancel:
 @dataclass(frozen=True)
 class Undo:
     epoch: int
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """Edit memory by hand, as soon as an undo would be done."""
+
+    epoch: int
+    edit: Edit
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What does memory answer for this view? Between segments; a newer one replaces it."""
+
+    epoch: int
+    camera: Camera
+
+
+@dataclass(frozen=True, eq=False)
+class Inspect:
+    """What would condition a segment along `path`, or, without one, what conditioned the last?
+
+    Between segments; a newer one replaces it.
+    """
+
+    epoch: int
+    path: tuple[Camera, ...]
+
+
+@dataclass(frozen=True)
+class Details:
+    """Counts and flags of all points, and features of those above `since_id`. Between segments."""
+
+    epoch: int
+    since_id: int
 
 
 @dataclass(frozen=True)
@@ -135,14 +173,53 @@ class SegmentReady:
 
 @dataclass(frozen=True, eq=False)
 class CloudReset:
-    """All points of memory anew, after an undo or a restored world; replaces earlier ones."""
+    """All points of memory anew, after an undo or a restored world; replaces earlier ones.
+
+    The columns are those of `Points`.
+    """
 
     epoch: int
     segments: int  # that the world has; later ones are gone
     points_world: np.ndarray  # [N, 4] float32
     colors: np.ndarray  # [N, 3] uint8
     footprints_m: np.ndarray  # [N] float32
-    born: np.ndarray  # [N] int, segment
+    born: np.ndarray  # [N] int32, segment
+    ids: np.ndarray  # [N] int32, rising
+    flags: np.ndarray  # [N] uint8, HIDDEN and LOCKED
+    seen: np.ndarray  # [N] int32, frames that showed it
+    gone_world: np.ndarray  # [M, 4] float32, points that edits deleted or hid
+    gone_footprints_m: np.ndarray  # [M] float32
+    edits: int = 0  # made since the newest segment: what undo takes back first
+
+
+@dataclass(frozen=True, eq=False)
+class Changed:
+    """An edit was done. Lists of ids are rising."""
+
+    epoch: int
+    kind: EditKind
+    ids: np.ndarray  # [K] int32, points that it really changed
+    removed_ids: np.ndarray  # [M] int32, points that a new budget forgot
+    points: int  # in memory afterwards
+    nbytes: int  # of memory afterwards
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    epoch: int
+    view: ViewRead
+
+
+@dataclass(frozen=True, eq=False)
+class Inspected:
+    epoch: int
+    xray: XRay
+
+
+@dataclass(frozen=True, eq=False)
+class DetailsReady:
+    epoch: int
+    details: PointDetails
 
 
 @dataclass(frozen=True)
@@ -156,7 +233,9 @@ class Failure:
     """What could not be done. `user` marks a mistake that its author can mend."""
 
     epoch: int
-    doing: Literal["begin", "restore", "generate", "undo", "save", "autosave", "recall"]
+    doing: Literal[
+        "begin", "restore", "generate", "undo", "change", "inspect", "save", "autosave", "recall"
+    ]
     text: str  # one line
     user: bool
     request: int = -1
@@ -171,8 +250,9 @@ class Dropped:
 
 
 Message = (
-    Begin | Ask | Cancel | Undo | Save | Stop
-    | Heartbeat | Stage | Ready | Progress | SegmentReady | CloudReset | Saved | Failure | Dropped
+    Begin | Ask | Cancel | Undo | Change | Look | Inspect | Details | Save | Stop
+    | Heartbeat | Stage | Ready | Progress | SegmentReady | CloudReset
+    | Changed | Looked | Inspected | DetailsReady | Saved | Failure | Dropped
 )  # fmt: skip
 KINDS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Message)}
 
@@ -184,7 +264,7 @@ def encode(message: Message) -> bytes:
         TypeError: a field holds something that a message cannot carry.
     """
     arrays: list[np.ndarray] = []
-    fields = _pack(message, arrays)
+    fields = pack(message, arrays)
     shapes = [[a.dtype.str, list(a.shape)] for a in arrays]
     header = json.dumps([type(message).__name__, fields, shapes], separators=(",", ":")).encode()
     parts = [header + b" " * (-len(header) % ALIGN)]
@@ -213,92 +293,8 @@ def decode(data: bytes) -> Message:
         name, fields, shapes = json.loads(bytes(body[:header_bytes]))
         if name not in KINDS:
             raise ProtocolError(f"unknown message kind {name!r}")
-        return _unpack(fields, KINDS[name], _arrays(body[header_bytes:], shapes), name)
+        return unpack(fields, KINDS[name], read_arrays(body[header_bytes:], shapes), name)
     except ProtocolError:
         raise
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise ProtocolError(f"message that makes no sense: {error}") from error
-
-
-def _arrays(body: memoryview, shapes: list[Any]) -> list[np.ndarray]:
-    arrays, at = [], 0
-    for dtype_name, shape in shapes:
-        dtype = np.dtype(dtype_name)
-        if dtype.hasobject or any(type(n) is not int or n < 0 for n in shape):
-            raise ProtocolError(f"array of {dtype_name} {shape} cannot be carried")
-        count = int(np.prod(shape, dtype=np.int64))
-        arrays.append(np.frombuffer(body, dtype, count, at).reshape(shape))
-        size = count * dtype.itemsize
-        at += size + -size % ALIGN
-    return arrays
-
-
-def _pack(value: Any, arrays: list[np.ndarray]) -> Any:
-    """`value` as JSON; arrays go to the list and leave their index."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _pack(getattr(value, f.name), arrays) for f in dataclasses.fields(value)}
-    if isinstance(value, np.ndarray):
-        if value.dtype.hasobject:
-            raise TypeError("arrays of Python objects cannot be sent")
-        arrays.append(value)
-        return len(arrays) - 1
-    if isinstance(value, (tuple, list)):
-        return [_pack(item, arrays) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _pack(item, arrays) for key, item in value.items()}
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(f"cannot send a {type(value).__name__}")
-
-
-def _unpack(item: Any, hint: Any, arrays: list[np.ndarray], where: str) -> Any:
-    """`item` as the type that `hint` names; raises ProtocolError where it is something else."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        return _unpack_record(item, typing.cast(type, hint), arrays, where)
-    if hint is np.ndarray or origin is np.ndarray:
-        return arrays[_checked(item, int, where)]
-    if origin in (typing.Union, types.UnionType):
-        kinds = [a for a in args if a is not type(None)]
-        return None if item is None else _unpack(item, kinds[0], arrays, where)
-    if origin is tuple:
-        items = _checked(item, list, where)
-        kinds = [args[0]] * len(items) if args[-1] is Ellipsis else list(args)
-        if len(kinds) != len(items):
-            raise ProtocolError(f"{where}: {len(items)} entries, wanted {len(kinds)}")
-        return tuple(_unpack(x, k, arrays, where) for x, k in zip(items, kinds, strict=True))
-    if origin is dict:
-        entries = _checked(item, dict, where).items()
-        return {key: _unpack(x, args[1], arrays, f"{where}.{key}") for key, x in entries}
-    if origin is Literal:
-        if item not in args:
-            raise ProtocolError(f"{where}: {item!r} is none of {args}")
-        return item
-    if hint is float and type(item) is int:
-        return float(item)
-    return _checked(item, hint, where)
-
-
-def _unpack_record(item: Any, kind: type, arrays: list[np.ndarray], where: str) -> Any:
-    fields = {f.name for f in dataclasses.fields(kind)}
-    if _checked(item, dict, where).keys() != fields:
-        raise ProtocolError(f"{where}: has {sorted(item)}, wanted {sorted(fields)}")
-    hints = _hints(kind)
-    return kind(**{k: _unpack(x, hints[k], arrays, f"{where}.{k}") for k, x in item.items()})
-
-
-_HINTS: dict[type, dict[str, Any]] = {}  # reading annotations takes longer than a whole message
-
-
-def _hints(kind: type) -> dict[str, Any]:
-    if kind not in _HINTS:
-        _HINTS[kind] = typing.get_type_hints(kind)
-    return _HINTS[kind]
-
-
-def _checked(item: Any, kind: Any, where: str) -> Any:
-    if type(item) is not kind:
-        raise ProtocolError(f"{where}: {type(item).__name__}, wanted {kind.__name__}")
-    return item

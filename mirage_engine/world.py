@@ -8,47 +8,29 @@ Baselines are other memories. Knows nothing of windows, processes or how its par
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mirage_engine import inspector, world_file
 from mirage_engine.camera import Camera, pinhole
 from mirage_engine.conditioning import Conditioning, condition
 from mirage_engine.config import ConfigError, Preset
 from mirage_engine.depth import room_prior
-from mirage_engine.geometry import fit_depth
 from mirage_engine.inspection import Edit, PointDetails, Points, ViewRead, XRay
-from mirage_engine.parts import Context, Decoded, Generated, MemoryView, OnStep, Parts
+from mirage_engine.parts import Context, Decoded, Generated, OnStep, Parts
 from mirage_engine.planner import check_path, new_frames
 from mirage_engine.rooms import Scene
 from mirage_engine.segment import Segment
+from mirage_engine.stages import Stopwatch, aligned_depth, worth_keeping
 from mirage_engine.world_file import Entry
 from mirage_engine.world_record import EditRecord
 
 _NONE = np.zeros(0, np.int32)
-
-
-@dataclass
-class Stopwatch:
-    """Seconds per stage of one segment; what the report and the HUD show."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    _mark: float = field(default_factory=time.perf_counter)
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._mark
-        self._mark = now
-
-    def total(self) -> dict[str, float]:
-        return {**self.seconds, "total": sum(self.seconds.values())}
 
 
 class World:
@@ -132,9 +114,9 @@ class World:
         watch.lap("denoise")
         decoded = codec.decode(latents.float())
         watch.lap("decode")
-        depth, residual = self._depth(decoded, given.view, path)
+        depth, residual = aligned_depth(self.parts, decoded, given.view, path)
         watch.lap("depth")
-        keep = self._keep(decoded, depth, made)
+        keep = worth_keeping(self.parts, decoded, depth, made, self.preset.generator.sure)
         watch.lap("filter")
         added, removed_ids = self._write(latents, depth, path, keep)
         watch.lap("write")
@@ -201,6 +183,20 @@ class World:
     def points(self) -> Points:
         """All points of memory."""
         return inspector.points(self.parts.memory, self.parts.codec)
+
+    @property
+    def point_count(self) -> int:
+        return len(self.parts.memory)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all points, those kept for undo included."""
+        return self.parts.memory.nbytes
+
+    @property
+    def gone(self) -> tuple[np.ndarray, np.ndarray]:
+        """(points_world [M, 4], footprints_m [M]) of what edits deleted or hid."""
+        return self.parts.memory.gone()
 
     def details(self, since_id: int = -1) -> PointDetails:
         """What is fetched of points only while somebody looks; features of ids above `since_id`."""
@@ -273,28 +269,6 @@ class World:
         chance = torch.Generator().manual_seed((self.seed * 1_000_003 + self.segments) % 2**63)
         noise = torch.randn((len(given.cameras), *first.shape), generator=chance)
         return self.parts.generator(context, noise, on_step)
-
-    def _depth(
-        self, decoded: Decoded, view: MemoryView, path: Sequence[Camera]
-    ) -> tuple[Tensor, float]:
-        """Depth of the new pictures on memory's scale, and the residual of the fit."""
-        depth = self.parts.depth(decoded, path)
-        if self.parts.generator is None:
-            return depth, 0.0
-        spec = self.parts.codec.spec
-        last = depth[spec.temporal_stride - 1 :: spec.temporal_stride]
-        half = spec.stride // 2
-        cells = last[:, half :: spec.stride, half :: spec.stride]
-        fit = fit_depth(cells, view.depth_m[1:], view.mask[1:])
-        # Depth that was generated beside memory's is on its scale already: measured, not moved.
-        return (depth if spec.carries_depth else fit.apply(depth)), fit.residual
-
-    def _keep(self, decoded: Decoded, depth_m: Tensor, made: Generated) -> Tensor:
-        keep = self.parts.static_filter(decoded, depth_m)
-        if made.sure is None or self.preset.generator.sure <= 0:
-            return keep
-        sure = F.interpolate(made.sure[1:, None], keep.shape[-2:])[:, 0]
-        return keep & (sure >= self.preset.generator.sure)
 
     def _write(
         self, latents: Tensor, depth_m: Tensor, path: Sequence[Camera], keep: Tensor

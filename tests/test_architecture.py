@@ -29,7 +29,7 @@ LAYERS = [
         "rooms",
         "tour",
     },
-    {"world_file"},
+    {"world_file", "stages"},
     {"conditioning"},
     {"inspector"},
     {"world"},

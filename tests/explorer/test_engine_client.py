@@ -12,8 +12,20 @@ import pytest
 
 from explorer.engine_client import EngineClient
 from explorer.engine_events import EngineSettings, GaveUp, Restarted
-from explorer.protocol import CloudReset, Failure, Progress, Ready, Saved, SegmentReady, Start
-from mirage_engine import Preset, pose
+from explorer.protocol import (
+    Changed,
+    CloudReset,
+    DetailsReady,
+    Failure,
+    Inspected,
+    Looked,
+    Progress,
+    Ready,
+    Saved,
+    SegmentReady,
+    Start,
+)
+from mirage_engine import HIDDEN, Edit, Preset, pose
 from tests.explorer import fake_world
 
 FAKE = EngineSettings(engine="tests.explorer.fake_world", threads=1)
@@ -240,6 +252,139 @@ def test_three_failed_starts_are_enough(session):
     assert s.client.state == "failed"
     assert len(s.all(Restarted)) == 2
     assert "gave up after 3 starts" in s.all(GaveUp)[0].why
+
+
+def test_an_edit_changes_memory_and_undo_takes_it_back(session):
+    s = session()
+    s.begin()
+    s.walk(10)
+    first, second = (x.point_ids for x in s.segments())
+    s.client.change(Edit("hide", first[:50]))
+    s.client.change(Edit("delete", first[40:90]))
+    s.client.change(Edit("hide", first[:50]))  # those that are left are hidden already
+    s.wait(lambda: len(s.all(Changed)) == 3)
+    hidden, deleted, nothing = s.all(Changed)
+    assert (hidden.kind, deleted.kind) == ("hide", "delete")
+    assert np.array_equal(hidden.ids, first[:50]) and np.array_equal(deleted.ids, first[40:90])
+    assert nothing.ids.size == 0 and not any(c.removed_ids.size for c in s.all(Changed))
+    points = len(first) + len(second)
+    assert (hidden.points, deleted.points) == (points, points - 50)
+    assert deleted.nbytes < hidden.nbytes
+    for edits, flagged, left in ((1, 50, points), (0, 0, points)):
+        s.events.clear()
+        s.client.undo()
+        s.wait(lambda: s.all(CloudReset))
+        reset = s.all(CloudReset)[-1]
+        assert (reset.segments, reset.edits, len(reset.ids)) == (2, edits, left)
+        assert np.count_nonzero(reset.flags & HIDDEN) == len(reset.gone_world) == flagged
+
+
+def test_a_budget_tells_what_it_made_memory_forget(session):
+    s = session()
+    s.begin()
+    before = s.segments()[0]
+    s.client.change(Edit("budget", budget_mib=before.nbytes / 2**21))
+    s.wait(lambda: s.all(Changed))
+    changed = s.all(Changed)[0]
+    assert len(changed.removed_ids) == before.points - changed.points > 0
+    assert np.isin(changed.removed_ids, before.point_ids).all()
+    assert changed.nbytes <= before.nbytes / 2
+    s.walk(10)
+    assert s.segments()[-1].points == changed.points and len(s.segments()[-1].removed_ids)
+
+
+def test_an_edit_during_generation_is_not_lost(session):
+    s = session()
+    s.begin(start=Start("scene", scene=1200))
+    ids = s.segments()[0].point_ids
+    s.client.ask(s.path(20))
+    s.wait(lambda: s.all(Progress))
+    s.client.change(Edit("delete", ids[:20]))
+    s.wait(lambda: s.all(Changed) and s.client.state == "idle")
+    assert np.array_equal(s.all(Changed)[0].ids, ids[:20])
+    assert len(s.segments()) == 1 and s.client.asked is None  # it was given up, like for an undo
+    s.walk(20)
+    assert s.segments()[-1].points == len(ids) - 20 + len(s.segments()[-1].point_ids)
+
+
+def test_an_edit_survives_the_death_of_the_engine(session):
+    s = session()
+    s.begin()
+    ids = s.segments()[0].point_ids
+    s.client.change(Edit("hide", ids[:30]))
+    s.wait(lambda: s.all(Changed))
+    os.kill(s.client.pid, signal.SIGKILL)
+    s.wait(lambda: s.all(CloudReset) and s.client.state == "idle")
+    reset = s.all(CloudReset)[-1]
+    assert np.array_equal(reset.ids, ids) and reset.edits == 1
+    assert np.array_equal(reset.ids[reset.flags & HIDDEN > 0], ids[:30])
+
+
+def test_a_look_tells_what_memory_answers_there(session):
+    s = session()
+    s.begin()
+    camera = s.path(15)[0]
+    s.client.look(camera)
+    s.wait(lambda: s.all(Looked))
+    view = s.all(Looked)[0].view
+    world = fake_world.load_world(PRESET)
+    world.begin(scene=0)
+    wanted = world.look(camera)
+    assert np.array_equal(view.camera.c2w, camera.c2w)
+    for name in ("mask", "depth_m", "scale"):
+        assert np.array_equal(getattr(view, name), getattr(wanted, name)), name
+    rows = np.where(view.mask, view.point_ids - s.segments()[0].point_ids[0], -1)
+    assert np.array_equal(rows, wanted.point_ids) and 0 < view.mask.mean() < 1
+
+
+def test_an_xray_of_the_last_and_of_the_coming_segment(session):
+    s = session()
+    s.begin()
+    s.client.inspect(())
+    s.wait(lambda: s.all(Failure))
+    failure = s.all(Failure)[0]
+    assert (failure.doing, failure.user) == ("inspect", True)
+    assert failure.text == "no segment was generated yet"
+    s.client.inspect(s.path(10))
+    s.wait(lambda: s.all(Inspected))
+    s.walk(10)
+    s.client.inspect(())
+    s.wait(lambda: len(s.all(Inspected)) == 2)
+    coming, last = (e.xray for e in s.all(Inspected))
+    assert (coming.segment, coming.coming, last.segment, last.coming) == (1, True, 1, False)
+    assert np.array_equal(coming.point_ids, last.point_ids)
+    assert np.array_equal(last.cameras[1].c2w, s.path(10)[0].c2w)
+
+
+def test_details_bring_the_features_of_newer_points_only(session):
+    s = session()
+    s.begin()
+    s.walk(10)
+    first, second = (x.point_ids for x in s.segments())
+    s.client.details(int(first[-1]))
+    s.client.details(-1)
+    s.wait(lambda: len(s.all(DetailsReady)) == 2)
+    some, every = (e.details for e in s.all(DetailsReady))
+    assert np.array_equal(some.new_ids, second)
+    assert np.array_equal(every.new_ids, every.ids) and len(every.ids) == len(first) + len(second)
+    assert len(some.latents) == len(some.frame) == len(second)
+    assert set(some.frame) == {0, 1, 2, 3}
+
+
+def test_questions_wait_for_the_segment_and_only_the_newest_look_is_answered(session):
+    s = session()
+    s.begin(start=Start("scene", scene=1500))
+    s.client.ask(s.path(0))
+    s.wait(lambda: s.all(Progress))
+    for turn in range(0, 100, 10):
+        s.client.look(s.path(turn)[0])
+        s.client.inspect(s.path(turn))
+    s.wait(lambda: s.all(Looked) and s.all(Inspected))
+    assert len(s.segments()) == 2  # the questions did not stop it
+    s.client.details(-1)  # answered last
+    s.wait(lambda: s.all(DetailsReady))
+    assert [e.view.camera.c2w.tolist() for e in s.all(Looked)] == [s.path(90)[0].c2w.tolist()]
+    assert [e.xray.segment for e in s.all(Inspected)] == [2]
 
 
 def test_close_ends_the_process_and_leaves_no_files(session):

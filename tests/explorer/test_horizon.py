@@ -145,8 +145,8 @@ def test_after_an_undo_the_view_is_unknown_again(walk):
     walk.fulfil([walk.at(yaw_deg=a) for a in (20, 40, 60, 80)])
     assert walk.horizon.known(walk.at(yaw_deg=80))
     walk.world.undo()
-    points_world, _, footprints_m, _ = walk.world.points
-    walk.horizon.reset(1, points_world, footprints_m)
+    points = walk.world.points
+    walk.horizon.reset(1, points.points_world, points.footprints_m)
     assert not walk.horizon.known(walk.at(yaw_deg=80))
     assert walk.horizon.coverage(walk.at()) > 0.99
 

@@ -29,7 +29,15 @@ class Story:
         self.known.take(SegmentReady(self.epoch, segment, request), 0.0)
 
     def tell_cloud(self):
-        self.known.take(CloudReset(self.epoch, self.world.segments, *self.world.points), 0.0)
+        gone_world, gone_footprints_m = self.world.gone
+        reset = CloudReset(
+            self.epoch,
+            self.world.segments,
+            **vars(self.world.points),
+            gone_world=gone_world,
+            gone_footprints_m=gone_footprints_m,
+        )
+        self.known.take(reset, 0.0)
 
     def drawn(self):
         return sum(len(c.points_world) for c in self.known.new_points)
@@ -60,7 +68,7 @@ def test_undo_takes_away_what_the_segment_brought(story):
     story.world.undo()
     story.tell_cloud()
     assert [k.segment for k in story.known.timeline.keyframes] == [0]
-    assert story.drawn() == len(story.world.points[0]) and story.known.cloud_number == 2
+    assert story.drawn() == story.world.point_count and story.known.cloud_number == 2
     assert story.known.horizon.coverage(story.at(90)) < 0.2
     story.tell(story.world.advance([story.at(5)] * 4), request=2)
     assert story.drawn() == story.known.newest.points
