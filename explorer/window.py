@@ -137,7 +137,7 @@ class HeadlessWindow:
         self.open = True
         self.ctx = headless_context()
         self._color = self.ctx.texture(size, 4)
-        self.screen = self.ctx.framebuffer([self._color])
+        self.screen = self.ctx.framebuffer([self._color], self.ctx.depth_renderbuffer(size))
         self._events: list[pygame.event.Event] = []
 
     def put(self, events: Sequence[pygame.event.Event]) -> None:

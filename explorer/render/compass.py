@@ -51,7 +51,7 @@ class Compass:
     def _arcs(
         self,
         target: moderngl.Framebuffer,
-        shares: NDArray[np.floating],
+        shares: NDArray[np.float64],
         which: NDArray[np.bool_],
         color: Color,
     ) -> None:

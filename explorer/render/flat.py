@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.render.programs import blend_over, load_program, set_uniforms
+from explorer.render.targets import size_of
 from mirage_engine import Camera
 
 Rect = tuple[float, float, float, float]  # x, y, width, height
@@ -105,7 +106,7 @@ class FlatPass:
         texture.use(0)
         set_uniforms(
             self._picture,
-            target_px=(target.width, target.height),
+            target_px=size_of(target),
             rect_px=rect_px,
             radius_px=min(radius_px, rect_px[2] / 2, rect_px[3] / 2),
             opacity=1.0,
@@ -129,7 +130,7 @@ class FlatPass:
         self._begin(target)
         set_uniforms(
             self._lines,
-            target_px=(target.width, target.height),
+            target_px=size_of(target),
             color=color,
             half_width_px=half_width_px,
         )

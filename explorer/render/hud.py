@@ -20,6 +20,7 @@ from explorer.render.canvas import (
     Canvas,
     Rgba,
 )
+from explorer.render.targets import size_of
 
 MARGIN = 14.0
 PANEL_WIDTH = 206.0
@@ -81,7 +82,7 @@ class Hud:
     ) -> None:
         """`scale` enlarges everything, for dense screens; `widgets` draws panels of its own."""
         canvas = self.canvas
-        canvas.begin(target.size, scale)
+        canvas.begin(size_of(target), scale)
         if widgets is not None:
             widgets()
         if state.loading:

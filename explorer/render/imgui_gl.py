@@ -13,6 +13,7 @@ import numpy as np
 from imgui_bundle import imgui
 
 from explorer.render.programs import blend_over, load_program, set_uniforms
+from explorer.render.targets import size_of
 
 
 class ImguiRenderer:
@@ -59,7 +60,7 @@ class ImguiRenderer:
             x, y, right, bottom = (int(v) for v in command.clip_rect)
             if right <= x or bottom <= y:
                 continue
-            target.scissor = x, target.height - bottom, right - x, bottom - y
+            target.scissor = x, size_of(target)[1] - bottom, right - x, bottom - y
             self._textures[command.tex_ref.get_tex_id()].use(0)
             self._array.render(
                 moderngl.TRIANGLES, vertices=command.elem_count, first=command.idx_offset

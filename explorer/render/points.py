@@ -15,7 +15,7 @@ from explorer.render.cloud import LAYOUT, NAMES, PointCloud
 from explorer.render.colormaps import COLORMAPS, colormap_rows
 from explorer.render.look import BIRTH, COLOUR, DEPTH, FEATURES, FOOTPRINT, NEAR_M, PLAIN, Look
 from explorer.render.programs import draw_screen, load_program, set_uniforms
-from explorer.render.targets import Layer
+from explorer.render.targets import Layer, resized, size_of
 from mirage_engine import HIDDEN, Camera
 
 FAR_M = 1e4
@@ -57,11 +57,7 @@ class PointsPass:
         over: bool = False,  # whether the target keeps what it holds between the points
     ) -> None:
         """Fills the target, depth included."""
-        if self._layer is None or self._layer.size != target.size:
-            if self._layer is not None:
-                self._layer.release()
-            self._layer = Layer(self.ctx, target.size)
-        layer = self._layer
+        layer = self._layer = resized(self.ctx, self._layer, size_of(target))
         matrix, pixels = world_to_clip(camera), camera.intrinsics[1, 1]
         self.draw_through(layer.target, matrix, pixels, cloud, walker, look)
         target.use()
@@ -75,7 +71,7 @@ class PointsPass:
             depths=1,
             top=look.background[0],
             bottom=look.background[1],
-            reach_px=max(1, round(target.height / FINE_ROWS)),
+            reach_px=max(1, round(layer.size[1] / FINE_ROWS)),
             strength=look.depth_shade,
             over=over,
         )

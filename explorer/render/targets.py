@@ -10,31 +10,29 @@ import numpy as np
 Size = tuple[int, int]  # (width, height) px
 
 
+def size_of(target: moderngl.Framebuffer) -> Size:
+    """What is drawn into; a window's own framebuffer reports its first size for ever."""
+    _, _, width, height = target.viewport
+    return width, height
+
+
 class Layer:
-    """A picture with its depth, both to be read by a later pass."""
+    """A target whose picture and depth can be read by a later pass."""
 
     def __init__(self, ctx: moderngl.Context, size: Size) -> None:
+        self.ctx = ctx
         self.size = size
         self.picture = ctx.texture(size, 4)
         self.picture.repeat_x = self.picture.repeat_y = False
         self.depths = ctx.depth_texture(size)
-        self.depths.compare_func = ""
+        self.depths.compare_func = ""  # read as numbers
         self.depths.filter = moderngl.NEAREST, moderngl.NEAREST
         self.target = ctx.framebuffer([self.picture], self.depths)
 
     def release(self) -> None:
+        self.ctx.detect_framebuffer(0).use()  # a target in use would be missed when it is gone
         for part in (self.target, self.picture, self.depths):
             part.release()
-
-
-def make_target(
-    ctx: moderngl.Context,
-    size: Size,
-) -> tuple[moderngl.Texture, moderngl.Framebuffer]:
-    """A picture to draw into, with depth."""
-    picture = ctx.texture(size, 4)
-    picture.repeat_x = picture.repeat_y = False
-    return picture, ctx.framebuffer([picture], ctx.depth_renderbuffer(size))
 
 
 class SmallPicture:
@@ -42,11 +40,15 @@ class SmallPicture:
 
     def __init__(self, ctx: moderngl.Context, hz: float) -> None:
         self.ctx = ctx
-        self.picture: moderngl.Texture | None = None  # None before the first time
         self._period_s = 1 / hz
-        self._target: moderngl.Framebuffer | None = None
+        self._layer: Layer | None = None
         self._drawn: tuple = ()
         self._drawn_s = -np.inf
+
+    @property
+    def picture(self) -> moderngl.Texture | None:
+        """None before the first time."""
+        return self._layer.picture if self._layer is not None else None
 
     def refresh(
         self,
@@ -64,6 +66,14 @@ class SmallPicture:
         if state == self._drawn or now_s - self._drawn_s < self._period_s:
             return
         self._drawn, self._drawn_s = state, now_s
-        if self._target is None or self._target.size != size:
-            self.picture, self._target = make_target(self.ctx, size)
-        redraw(self._target)
+        self._layer = resized(self.ctx, self._layer, size)
+        redraw(self._layer.target)
+
+
+def resized(ctx: moderngl.Context, layer: Layer | None, size: Size) -> Layer:
+    """The same layer, or another in its place if the size is another one."""
+    if layer is not None and layer.size == size:
+        return layer
+    if layer is not None:
+        layer.release()
+    return Layer(ctx, size)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from explorer.render.canvas import ACCENT, WARNING, Rgba
 from explorer.render.programs import blend_over, draw_screen, load_program, set_uniforms
+from explorer.render.targets import size_of
 from mirage_engine import Camera
 
 BORDER = 0.16
@@ -62,7 +63,7 @@ class TintPass:
             self._program,
             states=0,
             px_to_cell=tuple(turned_cells(now, then, states.shape).T.ravel().tolist()),
-            rows_px=float(target.height),
+            rows_px=float(size_of(target)[1]),
             colors=[state.color for state in STATES],
             border=BORDER,
         )

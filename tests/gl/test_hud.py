@@ -118,3 +118,13 @@ def test_drawing_again_and_at_other_sizes_works(show):
     first = show(FULL)
     show(FULL, (300, 400))
     np.testing.assert_array_equal(show(FULL), first)
+
+
+def test_the_words_fit_a_window_that_was_resized(ctx, canvas, look):
+    resized, fresh = canvas((900, 1200)), canvas(SIZE)
+    resized.viewport = (0, 0, SIZE[1], SIZE[0])  # its framebuffer still reports the old size
+    hud = Hud(ctx)
+    for target in (resized, fresh):
+        hud.draw(target, FULL)
+    assert look(fresh).max() > 150
+    assert np.array_equal(look(resized)[-SIZE[0] :, : SIZE[1]], look(fresh))

@@ -1,222 +1,307 @@
-"""Points of memory, the inset, the map and the picture from outside."""
+"""Points of memory from any camera: places, sizes, colours, and which of them are drawn."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from explorer.render.flat import FlatPass, frustum_world, segments_px
-from explorer.render.memory_picture import render_memory_picture
-from explorer.render.minimap import Minimap
-from explorer.render.points import (
-    BACKGROUND,
-    Inset,
+from explorer.memory_table import HIDDEN, MemoryTable
+from explorer.render.canvas import ACCENT
+from explorer.render.cloud import PointCloud
+from explorer.render.colormaps import colormap_rgb
+from explorer.render.look import (
+    BIRTH,
+    DEPTH,
+    FEATURES,
+    FOOTPRINT,
+    NIGHT,
+    PAPER,
+    PLAIN,
+    SEEN,
     Look,
-    PointCloud,
-    PointsPass,
-    follow,
-    make_target,
+    mode_values,
 )
+from explorer.render.points import PointsPass
+from explorer.render.targets import Layer
 from tests.gl import analytic
+from tests.gl.tables import GREEN, RED, add, cloud_of, middle_of
 
-gl = pytest.mark.gl
-RED, GREEN = (255, 0, 0), (0, 255, 0)
+pytestmark = pytest.mark.gl
 
-
-def add(cloud, points, color=RED, footprint=0.05, born=0):
-    points = np.asarray(points, np.float32).reshape(-1, 4)
-    colors = np.broadcast_to(np.uint8(color), (len(points), 3))
-    cloud.append(points, colors, np.full(len(points), footprint, np.float32), born)
-
-
-def middle_of(picture: np.ndarray, color) -> tuple[float, float]:
-    """(x, y) of the mean place of a colour."""
-    rows, columns = np.nonzero((picture == np.uint8(color)).all(-1))
-    assert len(rows), "the colour is nowhere"
-    return columns.mean() + 0.5, rows.mean() + 0.5
+GRID = (40, 64)  # latent cells of a picture
+FLAT = Look(depth_shade=0.0, size_px=(1, 1))  # a pixel for a point, in its very colour
 
 
 @pytest.fixture
 def draw(ctx, look):
-    def points(cloud, camera, style=None):
-        _, target = make_target(ctx, (camera.size[1], camera.size[0]))
-        PointsPass(ctx).draw(target, camera, cloud, camera, style or Look())
+    def points(cloud, camera, style=PLAIN, walker=None):
+        target = Layer(ctx, (camera.size[1], camera.size[0])).target
+        PointsPass(ctx).draw(target, camera, cloud, walker or camera, style)
         return look(target)
 
     return points
 
 
-@gl
+def pixel_of(camera, point) -> np.ndarray:
+    seen = camera.w2c @ point
+    return (camera.intrinsics @ seen[:3])[:2] / seen[2]
+
+
+def count_of(picture, color) -> int:
+    return int((picture == np.uint8(color)).all(-1).sum())
+
+
+def numbered(table: MemoryTable, points, **columns) -> None:
+    """Points whose colours are their numbers."""
+    number = len(table) + np.arange(len(points))
+    colors = np.stack([128 + number // 256, number % 256, np.full(len(points), 77)], 1)
+    add(table, points, colors, **columns)
+
+
+def numbers_in(picture) -> set[int]:
+    red, green = picture[..., 0].astype(int), picture[..., 1].astype(int)
+    return set(((red - 128) * 256 + green)[picture[..., 2] == 77].tolist())
+
+
 @pytest.mark.parametrize("place", [(0, 0, 2), (0.7, 0.4, 3), (-1.2, -0.5, 4)])
 def test_points_land_where_the_projection_says(ctx, draw, place):
     camera = analytic.camera(x=0.1, yaw_deg=5)
-    cloud = PointCloud(ctx)
-    add(cloud, [*place, 1], footprint=0.08)
-    seen = camera.w2c @ [*place, 1]
-    expected = (camera.intrinsics @ seen[:3])[:2] / seen[2]
-    np.testing.assert_allclose(middle_of(draw(cloud, camera), RED), expected, atol=0.6)
+    picture = draw(cloud_of(ctx, ([*place, 1], RED), footprint=0.08), camera)
+    np.testing.assert_allclose(middle_of(picture, RED), pixel_of(camera, [*place, 1]), atol=0.6)
 
 
-@gl
-def test_a_point_is_as_large_as_its_footprint(ctx, draw):
+def test_the_overlay_lies_on_the_surfaces_of_the_picture(ctx, draw):
+    """Points of one view, drawn through another: each pixel's point is the surface there."""
+    table, cloud = MemoryTable(), PointCloud(ctx)
+    writer, walker = analytic.camera(), analytic.camera(x=0.3, z=0.6, yaw_deg=8)
+    cells = writer.resized(GRID)
+    depth_m = analytic.shoot(cells).depth_m
+    known = np.isfinite(depth_m)
+    surfaces = cells.position + (cells.rays() * np.where(known, depth_m, 1)[..., None])
+    points = np.concatenate([surfaces[known], np.ones((known.sum(), 1))], 1)
+    numbered(table, points, footprints_m=depth_m[known] / cells.intrinsics[0, 0])
+    cloud.sync(table)
+    picture = draw(cloud, walker, Look(depth_shade=0.0, size_px=(1, 50))).astype(int)
+    drawn = picture[..., 2] == 77
+    number = (picture[..., 0] - 128) * 256 + picture[..., 1]
+    order = np.argsort(table["ids"])
+    truth = analytic.shoot(walker)
+    drawn &= np.isfinite(truth.depth_m)
+    there = walker.position + walker.rays()[drawn] * truth.depth_m[drawn][:, None]
+    ours = table["points_world"][order][number[drawn]][:, :3]
+    away = [_cells(cells, place) for place in (there, ours)]
+    gap = away[1] - away[0]
+    assert drawn.mean() > 0.5
+    assert np.median(np.linalg.norm(gap, axis=1)) < 0.6
+    assert np.abs(np.median(gap, 0)).max() < 0.15, "the overlay is shifted"
+
+
+def _cells(cells, places_world) -> np.ndarray:
+    """[N, 2] where places are on the grid of the view that wrote them."""
+    seen = places_world @ cells.w2c[:3, :3].T + cells.w2c[:3, 3]
+    pixels = seen @ cells.intrinsics.T
+    return pixels[:, :2] / pixels[:, 2:]
+
+
+@pytest.mark.parametrize("size_m", [None, 0.2])
+def test_a_point_is_as_large_as_its_footprint_or_as_it_is_told(ctx, draw, size_m):
     camera = analytic.camera()
-    cloud = PointCloud(ctx)
-    add(cloud, [0, 0, 2, 1], footprint=0.1)
-    count = (draw(cloud, camera, Look(size_px=(1, 50))) == np.uint8(RED)).all(-1).sum()
-    across = 1.3 * 0.1 * camera.intrinsics[0, 0] / 2
-    assert count == pytest.approx(np.pi / 4 * across**2, rel=0.25)
+    cloud = cloud_of(ctx, ([0, 0, 2, 1], RED), footprint=0.1)
+    count = count_of(draw(cloud, camera, Look(size_px=(1, 50), size_m=size_m, size=1.5)), RED)
+    across = 1.5 * (size_m or 1.3 * 0.1) * camera.intrinsics[0, 0] / 2
+    assert count == pytest.approx(np.pi / 4 * across**2, rel=0.2)
 
 
-@gl
 def test_the_nearer_point_wins(ctx, draw):
-    cloud = PointCloud(ctx)
-    add(cloud, [0, 0, 2, 1], RED)
-    add(cloud, [0, 0, 4, 1], GREEN, footprint=0.01)
-    assert not (draw(cloud, analytic.camera()) == np.uint8(GREEN)).all(-1).any()
+    cloud = cloud_of(ctx, ([0, 0, 4, 1], GREEN), ([0, 0, 2, 1], RED), footprint=0.2)
+    picture = draw(cloud, analytic.camera(), Look(size_m=0.1))
+    assert not count_of(picture, GREEN)
+    assert count_of(picture, RED)
 
 
-@gl
-def test_sky_points_do_not_move_when_the_walker_does(ctx, draw):
-    cloud = PointCloud(ctx)
-    add(cloud, [0.3, -0.2, 1, 0], footprint=0.02)
-    here = middle_of(draw(cloud, analytic.camera()), RED)
-    there = middle_of(draw(cloud, analytic.camera(x=5, z=9)), RED)
-    np.testing.assert_allclose(here, there, atol=0.5)
+def test_nothing_nearer_than_the_near_plane_is_drawn(ctx, draw):
+    camera = analytic.camera(yaw_deg=30)
+    places = [camera.position + camera.forward * z for z in (0.8, 1.9, 2.1, 5)]
+    table, cloud = MemoryTable(), PointCloud(ctx)
+    places = np.array(places) + camera.c2w[:3, 0] * np.array([[-0.3], [-0.2], [0.3], [1.2]])
+    numbered(table, np.c_[places, np.ones(4)])
+    cloud.sync(table)
+    assert numbers_in(draw(cloud, camera, FLAT)) == {0, 1, 2, 3}
+    assert numbers_in(draw(cloud, camera, replace(FLAT, near_m=2.0))) == {2, 3}
 
 
-@gl
-def test_undo_takes_away_what_a_segment_added(ctx, draw):
-    cloud = PointCloud(ctx)
-    for born in range(4):
-        add(cloud, np.tile([0.2 * born, 0, 2, 1], (3000, 1)), (50 * born + 50, 0, 0), born=born)
-    before = draw(cloud, analytic.camera())
-    cloud.trim(2)
-    after = draw(cloud, analytic.camera())
-    assert len(cloud) == 6000
-    assert set(np.unique(before[..., 0])) >= {50, 100, 150, 200}
-    assert not np.isin(after[..., 0], (150, 200)).any()
-    add(cloud, [0, 0, 2, 1], GREEN, born=2)
-    assert len(cloud) == 6001
-    assert cloud.newest == 2
+def test_the_dome_turns_but_never_comes_nearer(ctx, draw):
+    cloud = cloud_of(ctx, ([0.3, -0.2, 1, 0], RED), footprint=0.06)
+    here = draw(cloud, analytic.camera())
+    there = draw(cloud, analytic.camera(x=5, z=9))
+    assert count_of(here, RED) == count_of(there, RED) > 20
+    np.testing.assert_allclose(middle_of(here, RED), middle_of(there, RED), atol=0.05)
+    turned = middle_of(draw(cloud, analytic.camera(yaw_deg=8)), RED)
+    expected = pixel_of(analytic.camera(yaw_deg=8), [0.3, -0.2, 1, 0])
+    np.testing.assert_allclose(turned, expected, atol=0.6)
 
 
-@gl
-def test_one_append_may_hold_several_segments(ctx):
-    cloud = PointCloud(ctx)
-    add(cloud, np.tile([0, 0, 2, 1], (5, 1)), born=np.array([0, 0, 1, 3, 3]))
-    cloud.trim(3)
-    assert len(cloud) == 3
-    cloud.trim(1)
-    assert len(cloud) == 2
+def test_the_dome_stands_around_the_walker_or_is_left_out(ctx, draw):
+    cloud, walker = cloud_of(ctx, ([0, 0, 1, 0], RED), footprint=0.1), analytic.camera(x=-2)
+    outside = analytic.camera(x=-4, z=-6, yaw_deg=3)
+    picture = draw(cloud, outside, Look(dome_m=10.0), walker)
+    expected = pixel_of(outside, [-2, 0, 10, 1])
+    np.testing.assert_allclose(middle_of(picture, RED), expected, atol=0.6)
+    assert not count_of(draw(cloud, outside, Look(dome=False), walker), RED)
 
 
-@gl
 def test_the_ceiling_can_be_taken_away(ctx, draw):
-    cloud = PointCloud(ctx)
-    add(cloud, [0, -1, 3, 1], RED)
-    add(cloud, [0, 0.5, 3, 1], GREEN)
+    cloud = cloud_of(ctx, ([0, -1, 3, 1], RED), ([0, 0.5, 3, 1], GREEN))
     picture = draw(cloud, analytic.camera(), Look(cut_above_m=0.4))
-    assert not (picture == np.uint8(RED)).all(-1).any()
-    assert (picture == np.uint8(GREEN)).all(-1).any()
+    assert not count_of(picture, RED)
+    assert count_of(picture, GREEN)
 
 
-@gl
-@pytest.mark.parametrize("mode", [1, 2])
-def test_birth_and_footprint_have_colours_of_their_own(ctx, draw, mode):
+@pytest.fixture
+def history() -> MemoryTable:
+    """Points on a lattice before the camera: of all ages, some dead, some hidden."""
+    table, rng = MemoryTable(), np.random.default_rng(2)
+    x, y = np.meshgrid(np.linspace(-1, 1, 40), np.linspace(-0.6, 0.6, 20))
+    lattice = np.stack([x, y, np.full_like(x, 2), np.ones_like(x)], -1).reshape(-1, 4)
+    for born, points in enumerate(np.array_split(lattice, 8)):
+        numbered(table, points, born=born)
+        table.kill(rng.choice(table["ids"], 40, replace=False), born)
+    table.flag(rng.choice(table["ids"], 80, replace=False), HIDDEN, True)
+    return table
+
+
+def test_the_past_is_shown_as_it_was(ctx, draw, history):
     cloud = PointCloud(ctx)
-    add(cloud, [-0.5, 0, 2, 1], footprint=0.02, born=0)
-    add(cloud, [0.5, 0, 2, 1], footprint=0.2, born=9)
-    picture = draw(cloud, analytic.camera(), Look(mode=mode)).astype(int)
-    left, right = picture[80, 88], picture[80, 168]
-    assert np.abs(left - right).max() > 60
-
-
-@gl
-def test_an_empty_cloud_is_only_background(ctx, draw):
-    picture = draw(PointCloud(ctx), analytic.camera())
-    assert np.abs(picture / 255 - BACKGROUND).max() < 0.01
-
-
-@gl
-def test_the_inset_shows_the_walker_and_lies_where_it_was_put(ctx, canvas, look):
-    cloud = PointCloud(ctx)
-    add(cloud, np.random.default_rng(0).uniform([-2, 1.4, -2, 1], [2, 1.5, 4, 1], (4000, 4)))
-    target = canvas((200, 320))
-    inset = Inset(ctx, FlatPass(ctx))
-    inset.update((160, 100), analytic.camera(), cloud, 0.0)
-    inset.draw(target, (100, 50, 160, 100))
-    picture = look(target)
-    inside = picture[50:150, 100:260]
-    assert (inside[..., 0] > 150).sum() > 200
-    outside = picture.copy()
-    outside[50:150, 100:260] = 0
-    assert outside.max() == 0
-    assert inside[0, 0].max() == 0  # round corner
-
-
-def test_the_follower_has_the_walker_in_view_even_looking_straight_up():
-    for pitch in (0, 80, 90):
-        walker = analytic.camera(x=2, yaw_deg=40, pitch_deg=pitch)
-        camera = follow(walker, (200, 320))
-        seen = camera.w2c @ [*walker.position, 1]
-        pixel = (camera.intrinsics @ seen[:3])[:2] / seen[2]
-        assert (np.abs(pixel - [160, 100]) < [60, 60]).all()
-
-
-def test_lines_are_cut_at_the_near_plane():
+    cloud.sync(history)
+    visible = history["flags"] & HIDDEN == 0
     camera = analytic.camera()
-    ends = np.array([[[0, 0, -1], [0, 0, 4.0]], [[0, 0, -2], [0, 0, -1.0]]])
-    pixels = segments_px(camera, ends)
-    assert np.isfinite(pixels[0]).all()
-    assert np.isnan(pixels[1]).all()
-    assert frustum_world(camera).shape == (8, 2, 3)
+    for segment in (0, 3, 6, 7, 50):
+        seen = numbers_in(draw(cloud, camera, replace(FLAT, shown=segment)))
+        assert seen == set(history["ids"][history.alive_at(segment) & visible].tolist())
+    seen = numbers_in(draw(cloud, camera, FLAT))
+    assert seen == set(history["ids"][history.read].tolist())
 
 
-@gl
-def test_the_map_has_the_path_and_what_lies_ahead_above_the_middle(ctx, canvas, look):
+def test_of_too_many_points_a_fair_part_is_drawn(ctx, draw, history):
     cloud = PointCloud(ctx)
-    add(cloud, [0, 1.5, 3, 1], RED, footprint=0.3)
-    add(cloud, [0, -2.0, -3, 1], GREEN, footprint=0.3)  # ceiling
-    target, minimap = canvas((120, 120)), Minimap(ctx, FlatPass(ctx), across_m=12)
-    walker = analytic.camera()
-    path = [np.array([-4.0, 0, -2]), np.array([-4.0, 0, 2.0])]
-    minimap.update(120, walker, cloud, path, 0.0)
-    minimap.draw(target, (0, 0, 120, 120))
-    picture = look(target).astype(int)
-    assert not ((picture[..., 1] > 150) & (picture[..., 0] < 60)).any()
-    x, y = minimap.to_map_px(np.array([[0, 1.5, 3]]), walker, 120)[0]
-    assert (x, y) == (60, 30)
-    assert picture[30, 60, 0] > 180
-    assert picture[30, 60, 1] < 60
-    warm = (picture[..., 0] > 150) & (picture[..., 1] > 100)
-    assert warm[42:78, 18:23].any(1).mean() > 0.95  # the path, on the left
+    cloud.sync(history)
+    all_of_them = numbers_in(draw(cloud, analytic.camera(), FLAT))
+    few = numbers_in(draw(cloud, analytic.camera(), replace(FLAT, most=200)))
+    assert few < all_of_them
+    assert len(few) == pytest.approx(len(all_of_them) / 4, rel=0.25)
+    assert {int(history["born"][history.rows([i])[0]]) for i in few} == set(range(8))
 
 
-def test_memory_from_outside_fills_the_picture_and_shows_the_path():
-    shots = [analytic.shoot(analytic.camera(z=z, yaw_deg=a)) for z, a in ((0, 0), (0.8, 30))]
-    points, colors = [], []
-    for shot in shots:
-        at = (
-            shot.camera.position
-            + shot.camera.rays() * np.where(np.isfinite(shot.depth_m), shot.depth_m, 1e9)[..., None]
-        )
-        w = np.isfinite(shot.depth_m)[..., None]
-        points.append(np.concatenate([at, w], -1)[::4, ::4].reshape(-1, 4))
-        colors.append(shot.frame[::4, ::4].reshape(-1, 3))
-    cameras = [shot.camera for shot in shots]
-    cloud = np.concatenate(points).astype(np.float32)
-    picture = render_memory_picture(cloud, np.concatenate(colors), cameras, (150, 240))
-    assert picture.shape == (150, 240, 3)
-    paper = np.abs(picture.astype(int) - picture[0, 0]).max(-1) < 25
-    rows, columns = np.nonzero(~paper)
-    assert max(np.ptp(rows) / 150, np.ptp(columns) / 240) > 0.75
-    orange = (picture[..., 0] > 180) & (picture[..., 1] < 150) & (picture[..., 2] < 110)
-    assert orange.any()
+def test_hidden_points_are_left_out_or_dimmed(ctx, draw):
+    table, cloud = MemoryTable(), PointCloud(ctx)
+    table.flag(add(table, [0, 0, 2, 1], RED), HIDDEN, True)
+    cloud.sync(table)
+    camera = analytic.camera()
+    empty = draw(PointCloud(ctx), camera)
+    assert np.array_equal(draw(cloud, camera), empty)
+    dim = draw(cloud, camera, Look(hidden=0.5))[80, 128]
+    expected = 0.5 * np.array(RED) + 0.5 * 255 * np.mean(NIGHT, 0)
+    assert np.abs(dim - expected).max() <= 1
 
 
-@pytest.mark.parametrize("count", [0, 1, 5])
-def test_memory_from_outside_can_be_nearly_empty(count):
-    points = np.tile(np.float32([0, 1, 3, 1]), (count, 1))
-    colors = np.full((count, 3), 200, np.uint8)
-    picture = render_memory_picture(points, colors, [analytic.camera()], (60, 90))
-    assert picture.shape == (60, 90, 3)
+def test_selected_points_stand_out_and_are_a_little_larger(ctx, draw):
+    cloud = cloud_of(ctx, ([0, 0, 2, 1], RED), footprint=0.15)
+    plain = draw(cloud, analytic.camera(), Look(depth_shade=0))
+    cloud.select(np.ones(1, bool))
+    chosen = draw(cloud, analytic.camera(), Look(depth_shade=0))
+    accent = np.round(np.array(ACCENT[:3]) * 255).astype(np.uint8)
+    assert count_of(plain, RED) < count_of(chosen, accent) < 1.8 * count_of(plain, RED)
+    assert not count_of(chosen, RED)
+    off = draw(cloud, analytic.camera(), Look(depth_shade=0, highlight=False))
+    assert np.array_equal(off, plain)
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        Look(BIRTH),
+        Look(BIRTH, low=2, high=4, colormap="twilight"),
+        Look(DEPTH),
+        Look(DEPTH, height=True),
+        Look(FOOTPRINT),
+        Look(FOOTPRINT, low=0.1, high=0.2),
+        Look(SEEN),
+    ],
+    ids=lambda style: f"{style.facts.name} {style.low}..{style.high}",
+)
+def test_the_shader_draws_the_values_that_numpy_gives(ctx, draw, style):
+    """Each point's colour is the map's at its value, one of 256 steps more or less."""
+    table, cloud, camera = MemoryTable(), PointCloud(ctx), analytic.camera(x=0.4, yaw_deg=6)
+    rng, places = np.random.default_rng(5), []
+    for i, (column, row) in enumerate(np.ndindex(6, 4)):
+        ray = camera.rays()[20 + 35 * row, 22 + 42 * column]
+        sky = i % 8 == 7
+        places.append([*ray, 0] if sky else [*(camera.position + ray * rng.uniform(1, 9)), 1])
+        footprint = 0.06 if sky else float(2 ** rng.uniform(-6, 0))
+        add(table, places[-1], born=i // 4, seen=2 ** (i % 9), footprint=footprint)
+    cloud.sync(table)
+    picture = draw(cloud, camera, replace(style, size_px=(9, 9))).astype(int)
+    low, high = style.range(newest=5)
+    rows = colormap_rgb(style.colormap or style.facts.colormap).astype(int)
+    values = mode_values(table, style.mode, camera, style.height)
+    spread = np.log2 if style.facts.log else np.asarray
+    for place, value in zip(places, values, strict=True):
+        share = (spread(value) - spread(low)) / (spread(high) - spread(low))
+        step = int(np.clip(share, 0, 1) * 255 + 0.5)
+        column, row = pixel_of(camera, place).astype(int)
+        near = rows[max(0, step - 1) : step + 2]
+        assert np.abs(near - picture[row, column]).max(1).min() <= 1
+
+
+def test_the_own_colours_are_drawn_as_they_are(ctx, draw):
+    table, cloud = MemoryTable(), PointCloud(ctx)
+    rows = table.rows(add(table, [0, 0, 2, 1], (10, 200, 30), footprint=0.2))
+    table.tint(rows, np.uint8([[250, 120, 5]]))
+    cloud.sync(table)
+    camera = analytic.camera()
+    assert draw(cloud, camera)[80, 128].tolist() == [10, 200, 30]
+    assert draw(cloud, camera, Look(FEATURES))[80, 128].tolist() == [250, 120, 5]
+
+
+def test_older_points_fade_towards_the_background(ctx, draw):
+    table, cloud = MemoryTable(), PointCloud(ctx)
+    for i, born in enumerate((0, 40, 80)):
+        add(table, [i - 1, 0, 3, 1], RED, footprint=0.2, born=born)
+    cloud.sync(table)
+    reds = draw(cloud, analytic.camera(), Look(age_fade=0.8))[80, [75, 128, 181], 0]
+    assert reds[0] < reds[1] < reds[2] == 255
+
+
+def test_an_edge_is_darker_where_it_stands_before_something_nearer(ctx, draw):
+    far, near = np.mgrid[-1:1:90j, -1:1:90j].reshape(2, -1).T, [0.0, 0.0]
+    wall = np.c_[far, np.full((len(far), 1), 3.0), np.ones(len(far))]
+    cloud = cloud_of(ctx, (wall, (200,) * 3), ([*near, 2, 1], RED), footprint=0.03)
+    camera, big = analytic.camera(), Look(size_px=(1, 30), size_m=0.3)
+    for strength in (0.0, 1.0):
+        picture = draw(cloud, camera, replace(big, depth_shade=strength)).astype(int)
+        red = (picture[..., 0] > 90) & (picture[..., 1] < 40)
+        beside = np.zeros_like(red)
+        beside[1:, 1:] |= red[:-1, :-1]
+        beside[:-1, :-1] |= red[1:, 1:]
+        rim = picture[..., 1][beside & ~red]
+        assert (rim < 170).mean() > 0.9 if strength else (rim == 200).all()
+
+
+def test_an_empty_cloud_is_only_background(ctx, draw):
+    for background in (NIGHT, PAPER):
+        picture = draw(PointCloud(ctx), analytic.camera(), Look(background=background)) / 255
+        top, bottom = np.array(background)
+        assert np.abs(picture[0] - top).max() < 0.01
+        assert np.abs(picture[-1] - bottom).max() < 0.01
+
+
+def test_the_points_leave_their_depth_in_the_target(ctx):
+    camera = analytic.camera()
+    cloud = cloud_of(ctx, ([0, 0, 2.5, 1], RED), footprint=0.3)
+    layer = Layer(ctx, (256, 160))
+    PointsPass(ctx).draw(layer.target, camera, cloud, camera)
+    depth = np.frombuffer(layer.depths.read(), np.float32).reshape(160, 256)[80, 128]
+    clip = camera.projection_gl(0.05, 1e4) @ camera.view_matrix_gl() @ [0, 0, 2.5, 1]
+    assert depth == pytest.approx(clip[2] / clip[3] / 2 + 0.5, abs=1e-5)
