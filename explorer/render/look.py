@@ -19,6 +19,7 @@ Background = tuple[Rgb, Rgb]  # at the top and at the bottom, 0..1
 
 NIGHT: Background = ((0.085, 0.095, 0.113), (0.052, 0.058, 0.070))
 PAPER: Background = ((0.957, 0.949, 0.933), (0.886, 0.878, 0.863))  # for figures
+INK: Rgb = (0.90, 0.38, 0.20)  # of lines on paper
 NEAR_M = 0.05
 WIDE_M = 1e9  # so far up that it cuts nothing
 

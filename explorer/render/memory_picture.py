@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.render.flat import frustum_world, segments_px
-from explorer.render.look import PAPER
+from explorer.render.look import INK, PAPER
 from explorer.render.viewpoint import look_at
 from mirage_engine import Camera
 
 Floats = NDArray[np.float64]
 
 FINER = 2  # drawn this much larger, for smooth edges
-INK = np.array([0.90, 0.38, 0.20])
 CEILING_M = 0.45  # above the eye: what is higher is cut away
 HFOV_DEG = 36.0
 FAR = 2.5  # points further away than this many times the median are left out
@@ -159,4 +158,4 @@ def _lines(canvas: Floats, ends_px: Floats, width_px: float, strength: float) ->
         share = np.clip(at @ along / max(float(along @ along), 1e-9), 0, 1)
         far = np.linalg.norm(at - share[..., None] * along, axis=-1)
         cover[box] = np.maximum(cover[box], np.clip(width_px / 2 + 0.5 - far, 0, 1))
-    canvas += (INK - canvas) * (cover * strength)[..., None]
+    canvas += (np.array(INK) - canvas) * (cover * strength)[..., None]

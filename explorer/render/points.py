@@ -15,12 +15,11 @@ from explorer.render.cloud import LAYOUT, NAMES, PointCloud
 from explorer.render.colormaps import COLORMAPS, colormap_rows
 from explorer.render.look import BIRTH, COLOUR, DEPTH, FEATURES, FOOTPRINT, NEAR_M, PLAIN, Look
 from explorer.render.programs import draw_screen, load_program, set_uniforms
-from explorer.render.targets import Layer, resized, size_of
+from explorer.render.targets import Layer, fineness, resized, size_of
 from mirage_engine import HIDDEN, Camera
 
 FAR_M = 1e4
 NOW = 2e9  # later than any segment, earlier than NEVER
-FINE_ROWS = 600  # a picture so high has edges shaded one pixel wide
 NUMBERS = {  # that the shader knows by these names
     "COLOUR": COLOUR,
     "FEATURES": FEATURES,
@@ -71,7 +70,7 @@ class PointsPass:
             depths=1,
             top=look.background[0],
             bottom=look.background[1],
-            reach_px=max(1, round(layer.size[1] / FINE_ROWS)),
+            reach_px=fineness(target),
             strength=look.depth_shade,
             over=over,
         )

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import moderngl
 import numpy as np
 
+FINE_ROWS = 600  # a picture so high has lines of one pixel
+
 Size = tuple[int, int]  # (width, height) px
 
 
@@ -14,6 +16,11 @@ def size_of(target: moderngl.Framebuffer) -> Size:
     """What is drawn into; a window's own framebuffer reports its first size for ever."""
     _, _, width, height = target.viewport
     return width, height
+
+
+def fineness(target: moderngl.Framebuffer) -> int:
+    """Pixels in which the thinnest lines are drawn, so that large pictures look as small ones."""
+    return max(1, round(size_of(target)[1] / FINE_ROWS))
 
 
 class Layer:

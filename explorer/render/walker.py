@@ -10,16 +10,21 @@ from collections.abc import Sequence
 import moderngl
 import numpy as np
 
-from explorer.render.canvas import ACCENT
+from explorer.render.canvas import ACCENT, TEXT
 from explorer.render.flat import Color, FlatPass, frustum_world, segments_px
+from explorer.render.look import INK, NIGHT, PAPER, Background
 from explorer.render.points import world_to_clip
 from explorer.render.programs import blend_over, load_program, set_uniforms
+from explorer.render.targets import fineness
 from mirage_engine import Camera
 
 WALKER_M, PICTURE_M = 0.6, 0.35  # from the eye to the picture
 DIM = 0.55  # opacity of pictures that are not the walker's
-EDGE: Color = (*ACCENT[:3], 0.95)
-QUIET_EDGE: Color = (0.93, 0.94, 0.95, 0.45)
+EDGES: dict[Background, tuple[Color, Color]] = {  # of the walker, of the others
+    NIGHT: ((*ACCENT[:3], 0.95), (*TEXT[:3], 0.45)),
+    PAPER: ((*INK, 0.95), (0.20, 0.21, 0.23, 0.55)),
+}
+WIDTHS_PX = 1.6, 1.0
 
 
 class WalkerPass:
@@ -39,6 +44,7 @@ class WalkerPass:
         texture: moderngl.Texture | None,  # what the walker sees, as drawn: lower row first
         depth_m: float = WALKER_M,
         pictures: Sequence[tuple[Camera, moderngl.Texture]] = (),  # upper row first
+        background: Background = NIGHT,  # that of the points
     ) -> None:
         """The walker, and the cameras of `pictures` smaller and dimmer."""
         far_first = sorted(pictures, key=lambda shot: -_away_m(camera, shot[0]))
@@ -46,9 +52,10 @@ class WalkerPass:
             self._place(target, camera, shot, picture, PICTURE_M, False)
         if texture is not None:
             self._place(target, camera, walker, texture, depth_m, True)
+        own, others = EDGES[background]
         for shot, _ in far_first:
-            self._edges(target, camera, shot, PICTURE_M, QUIET_EDGE, 1.0)
-        self._edges(target, camera, walker, depth_m, EDGE, 1.6)
+            self._edges(target, camera, shot, PICTURE_M, others, WIDTHS_PX[1])
+        self._edges(target, camera, walker, depth_m, own, WIDTHS_PX[0])
 
     def _place(
         self,
@@ -85,7 +92,7 @@ class WalkerPass:
         width_px: float,
     ) -> None:
         ends = segments_px(camera, frustum_world(shot, depth_m))
-        self.flat.segments(target, ends, color, width_px)
+        self.flat.segments(target, ends, color, width_px * fineness(target))
 
 
 def _away_m(camera: Camera, shot: Camera) -> float:
