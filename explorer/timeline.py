@@ -75,7 +75,7 @@ class Timeline:
             self._frames.append(keyframe)
             self._originals.append(keyframe)
             self._due.add(key)
-            samples, depths = self._surface(keyframe)
+            samples, depths = self._samples_of(keyframe)
             self._samples.append(samples)
             self._depths.append(depths)
         self._thin()
@@ -95,7 +95,7 @@ class Timeline:
         self._gone = gone
         self._due = {original.key for original in self._originals}
         for i, original in enumerate(self._originals):
-            self._samples[i], self._depths[i] = self._surface(original)
+            self._samples[i], self._depths[i] = self._samples_of(original)
         self.revision += 1
 
     def keyframes_for(self, camera: Camera, count: int) -> list[Keyframe]:
@@ -139,7 +139,7 @@ class Timeline:
         key, self._next_key = self._next_key, self._next_key + 1
         return replace(original, depth_m=depth_m, key=key)
 
-    def _surface(self, keyframe: Keyframe) -> tuple[Floats, Floats]:
+    def _samples_of(self, keyframe: Keyframe) -> tuple[Floats, Floats]:
         """See `_surface`, less what is gone."""
         camera = keyframe.camera.resized(SAMPLES)
         z = _sampled(keyframe.depth_m)
