@@ -60,6 +60,16 @@ class Horizon:
         """[N, 4] float32, thinned; w 0 is sky."""
         return self._points
 
+    @property
+    def edges_m(self) -> np.ndarray:
+        """[N] float32, of the voxel that each point stands for; radians for the sky."""
+        return self._edges
+
+    @property
+    def generated(self) -> Sequence[tuple[int, Camera]]:
+        """(segment, camera) of every generated frame, in the order in which they came."""
+        return self._cameras
+
     def add(self, segment: Segment, with_points: bool = True) -> None:
         """Takes in where a segment was generated, and what it added to memory."""
         self._cameras += [(segment.index, camera) for camera in segment.cameras]
@@ -233,12 +243,8 @@ def _dilated(mask: Bools) -> Bools:
 
 
 def _voxel_keys(points: np.ndarray, edges: np.ndarray) -> NDArray[np.int64]:
-    """[N] one number per voxel, size and kind; equal by accident so rarely that it is no matter."""
-    cells = np.floor(points[:, :3] / edges[:, None]).astype(np.int64)
-    kind = np.round(np.log2(edges)).astype(np.int64) * 2 + (points[:, 3] > 0)
-    with np.errstate(over="ignore"):
-        key = kind * np.int64(0x1F3D5B79)
-        for axis in range(3):
-            key = (key ^ cells[:, axis]) * np.int64(0x9E3779B97F4A7C1 + 2 * axis)
-            key ^= key >> np.int64(29)
-    return key
+    """[N] one number per voxel, size and kind. Coordinates wrap after 2**19 voxels."""
+    cells = np.floor(points[:, :3] / edges[:, None]).astype(np.int64) & 0x7FFFF
+    level = np.round(np.log2(edges)).astype(np.int64) & 0x3F
+    kind = level << 1 | (points[:, 3] > 0)
+    return kind << 57 | cells[:, 0] << 38 | cells[:, 1] << 19 | cells[:, 2]

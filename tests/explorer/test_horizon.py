@@ -158,6 +158,23 @@ def test_seeing_the_same_again_adds_no_points(walk):
     assert len(walk.horizon) == before
 
 
+def test_every_voxel_of_a_seen_surface_keeps_a_point(walk):
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.uniform(-5, 5, (4000, 3)), np.ones((4000, 1))], 1)
+    points[:2000, 0] = 2.5  # a wall, where voxels differ in two numbers only
+    points[3000:, :3] /= np.linalg.norm(points[3000:, :3], axis=1, keepdims=True)
+    points[3000:, 3] = 0
+    footprints = np.exp2(rng.integers(-6, -2, 4000) - 0.7)
+    horizon = Horizon()
+    horizon.reset(1, points.astype(np.float32), footprints.astype(np.float32))
+    edges = np.exp2(np.ceil(np.log2(footprints * 1.5)))
+    voxels = {
+        (*np.floor(point[:3].astype(np.float32) / edge).tolist(), edge, point[3])
+        for point, edge in zip(points, edges, strict=True)
+    }
+    assert len(horizon) == len(voxels)
+
+
 def test_steps_along_a_way_are_evenly_spaced(walk):
     way = [walk.at(), walk.at((0, 0, 0.33)), walk.at((0.5, 0, 0.33)), walk.at((0.5, 0, 0.33), 30)]
     steps = walked(way, Spacing(0.1, 7.5))
