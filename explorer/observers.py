@@ -6,7 +6,6 @@ whose pictures are long forgotten still answer. Knows nothing of drawing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +40,9 @@ class KeyframeIndex:
     def __len__(self) -> int:
         return len(self._observers)
 
-    @property
-    def observers(self) -> Sequence[Observer]:
-        """In the order in which they came; `seen_by` answers with places in it."""
-        return self._observers
+    def entry(self, index: int) -> Observer:
+        """One of those that `seen_by` answers with."""
+        return self._observers[index]
 
     def add(self, segment: Segment) -> None:
         """Takes in where a segment's frames were taken, and how far they saw."""

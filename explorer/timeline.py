@@ -36,6 +36,7 @@ class Keyframe:
     segment: int
     generated_at_s: float
     key: int  # unique in its timeline
+    number: int = 0  # in its segment
 
 
 class Timeline:
@@ -67,11 +68,10 @@ class Timeline:
 
     def add(self, segment: Segment, now_s: float = 0.0) -> None:
         """Takes in a segment's frames; beyond the limit, the most redundant ones go."""
-        for frame, depth_m, camera in zip(
-            segment.frames, segment.depth_m, segment.cameras, strict=True
-        ):
+        shots = zip(segment.frames, segment.depth_m, segment.cameras, strict=True)
+        for number, (frame, depth_m, camera) in enumerate(shots):
             key, self._next_key = self._next_key, self._next_key + 1
-            keyframe = Keyframe(frame, depth_m, camera, segment.index, now_s, key)
+            keyframe = Keyframe(frame, depth_m, camera, segment.index, now_s, key, number)
             self._frames.append(keyframe)
             self._originals.append(keyframe)
             self._due.add(key)
@@ -80,6 +80,11 @@ class Timeline:
             self._depths.append(depths)
         self._thin()
         self.revision += 1
+
+    def frame_of(self, segment: int, number: int) -> Keyframe | None:
+        """A frame of a segment as it was generated; None if it is not at hand any more."""
+        wanted = (k for k in self._originals if (k.segment, k.number) == (segment, number))
+        return next(wanted, None)
 
     def forget_from(self, segment: int) -> None:
         """Drops the frames of `segment` and later ones."""

@@ -52,9 +52,9 @@ def test_an_observer_says_where_it_stood_and_which_frame_it_was(world):
     cameras = [world.camera.moved(pose([0, 0, 0], a)) for a in (20, 40, 60, 170)]
     index.add(world.advance(cameras))
     wall = index.seen_by(np.array([2.5, 0, 1.0, 1]))  # 68 degrees to the right
-    seen = [(index.observers[i].segment, index.observers[i].frame) for i in wall]
+    seen = [(index.entry(i).segment, index.entry(i).frame) for i in wall]
     assert seen == [(1, 1), (1, 2)]  # at 40 and 60 degrees; half the view is 38.5
-    assert np.array_equal(index.observers[wall[1]].camera.c2w, cameras[2].c2w)
+    assert np.array_equal(index.entry(wall[1]).camera.c2w, cameras[2].c2w)
 
 
 def test_sky_is_seen_by_whoever_looks_that_way_and_has_sky_there():
@@ -81,7 +81,7 @@ def test_undone_frames_are_forgotten_and_others_stay(world):
     index.forget_from(11)
     assert index.seen_by(straight) == list(range(41))
     index.add(world.segment(11))
-    assert index.observers[-1].segment == 11 and len(index.seen_by(straight)) == 45
+    assert index.entry(-1).segment == 11 and len(index.seen_by(straight)) == 45
     index.clear()
     assert len(index) == 0 and index.seen_by(straight) == []
 

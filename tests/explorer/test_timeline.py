@@ -151,3 +151,11 @@ def test_pictures_without_a_wall_are_thinned_and_forgotten_like_others():
     assert any((k.depth_m == 0).any() for k in album.timeline.keyframes)
     album.timeline.hide_points(NOTHING)
     assert all((k.depth_m > 0).all() for k in album.timeline.keyframes)
+
+
+def test_a_frame_is_found_by_its_segment_and_its_number_there():
+    album = Album(limit=6)
+    album.take(*[album.at(yaw_deg=a) for a in (10, 20, 30, 40)])
+    found = album.timeline.frame_of(1, 2)
+    assert found is not None and round(np.degrees(np.arcsin(found.camera.forward[0]))) == 30
+    assert album.timeline.frame_of(2, 0) is None
