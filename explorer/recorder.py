@@ -7,7 +7,6 @@ half a file. Knows nothing of worlds.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+import mirage_engine
 from mirage_engine import ConfigError
 
 QUALITY = 18  # x264's constant rate factor: 18 is visually lossless
@@ -26,20 +26,20 @@ PLY_TYPES = {"f4": "float", "i4": "int", "u1": "uchar"}
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yields a name beside `path` to write to; it becomes `path` if all goes well, else it goes.
+    """`mirage_engine.replacing`, whose failure is the user's to mend.
 
     Raises:
         ConfigError: the file cannot be written there.
     """
-    path = Path(path)
-    part = _begin(path)
     try:
-        yield part
-        part.replace(path)
+        with mirage_engine.replacing(Path(path)) as part:
+            yield part
     except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        _drop(part)
+        raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+class _GivenUp(Exception):
+    """The file is not wanted any more."""
 
 
 class VideoRecorder:
@@ -55,7 +55,8 @@ class VideoRecorder:
         self._fps, self._preset = fps, preset
         self._size: tuple[int, int] | None = None
         self._writer: Any = None
-        self._part = _begin(self.path)
+        self._file = contextlib.ExitStack()  # while open: `replacing`
+        self._part = self._file.enter_context(replacing(self.path))
         self._open = True
 
     def add(self, frame: np.ndarray) -> None:
@@ -88,23 +89,19 @@ class VideoRecorder:
         if not self._open:
             return
         self._open = False
-        try:
+        with self._file:
             self._stop()
             if self.frames == 0:
                 raise ConfigError(f"{self.path}: a video needs at least one frame")
-            self._part.replace(self.path)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-        finally:
-            _drop(self._part)
 
     def abort(self) -> None:
         """Gives the file up."""
         if self._open:
             self._open = False
-            with contextlib.suppress(OSError, RuntimeError):
-                self._stop()
-            _drop(self._part)
+            with contextlib.suppress(_GivenUp), self._file:
+                with contextlib.suppress(OSError, RuntimeError):
+                    self._stop()
+                raise _GivenUp
 
     def __enter__(self) -> VideoRecorder:
         return self
@@ -188,23 +185,3 @@ def write_ply(
     with replacing(path) as part:
         part.write_bytes("\n".join([*lines, "end_header", ""]).encode("ascii") + table.tobytes())
     return len(table)
-
-
-def _begin(path: Path) -> Path:
-    """The temporary name beside `path`, there already, so that a forbidden place shows at once."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    return part
-
-
-def _drop(part: Path) -> None:
-    with contextlib.suppress(OSError):
-        part.unlink(missing_ok=True)
-
-
-def _unwritable(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"{path}: cannot be written ({error.strerror or error})")

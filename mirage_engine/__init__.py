@@ -18,6 +18,7 @@ from mirage_engine.camera import (
     pose_distance,
 )
 from mirage_engine.config import CONFIG_DIR, ConfigError, Preset, is_preset, load_config
+from mirage_engine.files import replacing
 from mirage_engine.inspection import (
     HIDDEN,
     LOCKED,
@@ -47,6 +48,7 @@ from mirage_engine.world_record import (
 )
 
 if TYPE_CHECKING:
+    from mirage_engine.evaluation.metrics import psnr_db
     from mirage_engine.evaluation.report import tour_report
     from mirage_engine.loading import load_world, open_world
     from mirage_engine.world import World
@@ -85,7 +87,9 @@ __all__ = [
     "pinhole",
     "pose",
     "pose_distance",
+    "psnr_db",
     "read_record",
+    "replacing",
     "tour_cameras",
     "tour_report",
     "yaw_pitch_deg",
@@ -95,6 +99,7 @@ _LAZY = {
     "World": "mirage_engine.world",
     "load_world": "mirage_engine.loading",
     "open_world": "mirage_engine.loading",
+    "psnr_db": "mirage_engine.evaluation.metrics",
     "tour_report": "mirage_engine.evaluation.report",
 }
 

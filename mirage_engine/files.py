@@ -17,6 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
+        part.touch()  # so that a place where nothing may be written shows before any work
         yield part
         part.chmod(0o644)  # safetensors writes for its owner alone
         with part.open("rb") as file:

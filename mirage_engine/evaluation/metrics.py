@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-from skimage.metrics import structural_similarity
 
 
 def psnr_db(
@@ -23,6 +22,8 @@ def psnr_db(
 
 def ssim(a: np.ndarray, b: np.ndarray) -> float:
     """Structural similarity of two uint8 [H, W, 3] pictures, -1..1."""
+    from skimage.metrics import structural_similarity  # takes a second, which a window has not
+
     value = structural_similarity(a, b, channel_axis=-1, data_range=255)
     return float(cast(float, value))
 
