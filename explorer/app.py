@@ -124,8 +124,7 @@ class Explorer:
         self.progress: Progress | None = None
         self.coverage, self._coverage_due_s = 0.0, 0.0
         self.remembered: float | None = None  # of the next segment
-        self.map: MapFacts | None = None
-        self._map_due_s = 0.0
+        self.map, self._map_due_s = MapFacts(), 0.0
         self._world_number = 0
         self._controls = Controls()
 
@@ -317,4 +316,3 @@ class Explorer:
             held = {k: v for k, v in vars(controls).items() if v}
             self.log.input(self.now_s, controls=held)
         self._controls = controls
-

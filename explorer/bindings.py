@@ -45,7 +45,7 @@ class Bindings:
 
     @property
     def may_capture(self) -> bool:
-        """Whether a click into the picture takes the mouse; a mouse that has other work goes free."""
+        """Whether a click into the picture takes the mouse; one that has other work goes free."""
         return self._may_capture
 
     @may_capture.setter

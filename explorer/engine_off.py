@@ -1,6 +1,6 @@
-"""Stands where the engine's client stands when a world file is only looked into: no model is loaded.
+"""Stands where the engine's client stands when a world file is only looked into.
 
-The file is told as the events that an engine would have sent.
+No process is started and no model is loaded.
 """
 
 from __future__ import annotations
@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from explorer.engine_events import Event
-from explorer.known_world import KnownWorld
 from explorer.protocol import Start
-from mirage_engine import Camera, Edit, Preset, WorldRecord, read_record
+from mirage_engine import Camera, Edit, Preset
 
 WORDS = "no engine runs here; open the world with --load to change it or walk on"
 
@@ -39,14 +36,3 @@ class EngineOff:
 
     def poll(self) -> list[Event]:
         return []
-
-
-def fill(known: KnownWorld, path: Path) -> None:
-    """What a saved world holds becomes what the display knows. Raises ConfigError."""
-    record = read_record(path)
-    known.open_record(record, _keyframe(record))
-
-
-def _keyframe(record: WorldRecord) -> tuple[np.ndarray, Camera]:
-    """The last picture and where it was seen from."""
-    return record.thumbnail, record.segments[-1].cameras[-1]

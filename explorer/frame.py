@@ -22,7 +22,7 @@ class Frame:
     view: View
     inspector: Inspector
     tint: ViewRead | None  # what memory says of a view near this one, while that is on show
-    map: MapFacts | None
+    map: MapFacts
     now_s: float
     coverage: float
     remembered: float | None  # of the next segment, None while nothing is ahead

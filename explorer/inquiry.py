@@ -32,7 +32,7 @@ class Inquiry:
     """Asks, and remembers what was asked last.
 
     Attributes:
-        tint: what memory says of the newest view that was asked about; None while nothing is tinted.
+        tint: what memory says of the newest view asked about; None while nothing is tinted.
     """
 
     def __init__(self, client: Client) -> None:

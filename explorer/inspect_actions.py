@@ -117,7 +117,8 @@ class Exports:
             picture = e.screen.figure(e._frame())
             work = self._worker.submit(write_png, path, picture)
         else:
-            work = self._worker.submit({"ply": export_ply, "npz": export_npz}[what], path, table.copy())
+            write = {"ply": export_ply, "npz": export_npz}[what]
+            work = self._worker.submit(write, path, table.copy())
         self._waiting.append((str(path), work))
 
     def work(self, e: Explorer) -> None:

@@ -1,4 +1,4 @@
-"""The inspector's picture: points from its own camera, or over the walker's picture, and its panels.
+"""The inspector's picture: points from its own camera or over the walker's picture, and panels.
 
 In space it shows the walker as a frustum with its live picture, and lines from a picked point to
 every frame that saw it. Owns no state but drawing passes; what to show stands in the Inspector.
@@ -54,7 +54,7 @@ class InspectView:
         self._selected: tuple = ()
 
     def camera(self, inspector: Inspector, size: tuple[int, int]) -> Camera:
-        """Its own camera for a window of (width, height): what it aims at lies between the panels."""
+        """Its camera for a window of (width, height): what it aims at lies between the panels."""
         camera = inspector.orbit.camera((size[1], size[0]))
         scale, intrinsics = self._canvas.scale, camera.intrinsics.copy()
         intrinsics[0, 2] += scale * (LEFT_WIDTH - RIGHT_WIDTH) / 2
@@ -79,7 +79,7 @@ class InspectView:
         camera = self.camera(inspector, target.size)
         self._points.draw(target, camera, self._cloud, walker, self.look(inspector))
         self._walker.draw(target, camera, walker, live)
-        path = [o.camera.position for o in frame.known.keyframes.observers]
+        path = [camera.position for _, camera in frame.known.horizon.generated]
         if len(path) > 1:
             walked = np.stack(path)
             ends = segments_px(camera, np.stack([walked[:-1], walked[1:]], 1))
@@ -192,7 +192,7 @@ class InspectView:
         kin = table.rows(np.array(picked.neighbours, np.int64))
         places = _places(table["points_world"][np.concatenate([rows, kin])], frame.camera)
         here = places[0]
-        eyes = [frame.known.keyframes.observers[i].camera for i in picked.observers[:RAYS_MOST]]
+        eyes = [frame.known.keyframes.entry(i).camera for i in picked.observers[:RAYS_MOST]]
         if eyes and frame.inspector.in_space:
             ends = np.stack([np.stack([here, eye.position]) for eye in eyes])
             self._flat.segments(target, segments_px(camera, ends), RAYS, 1.0)

@@ -46,7 +46,7 @@ class Inspection:
         return events
 
     def steer(self, e: Explorer, controls: Controls, dt_s: float) -> Controls:
-        """Flies the inspector's camera where that is what the window shows; returns what is left."""
+        """Flies the inspector's camera where the window shows that; returns what is left."""
         if not (e.inspecting and self.inspector.in_space):
             return controls
         self.inspector.orbit.fly(controls, dt_s)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from explorer.engine_events import Event
+from explorer.gone import NOTHING, Gone
 from explorer.history import History
 from explorer.horizon import Horizon
 from explorer.memory_table import COLUMNS, MemoryTable
@@ -50,7 +51,7 @@ class KnownWorld:
         self.unsaved = False
         self._epoch = -1
         self._known_segments = 0  # whose points are in the table
-        self._deleted = np.zeros(0, np.int32)  # ids that were taken out by hand
+        self._away: dict[int, int] = {}  # ids that were deleted or hidden: newest segment then
 
     def take(self, event: Event, now_s: float) -> None:
         """Takes an event in; those that say nothing of the world are let pass."""
@@ -76,9 +77,8 @@ class KnownWorld:
     def open_record(self, record: WorldRecord) -> None:
         """Becomes a saved world, as far as its file tells: no picture but the last can be shown."""
         self._clear()
-        self.table.append(
-            {name: getattr(record.points, name) for name in (*COLUMNS, "latents") if name != "tints"}
-        )
+        names = [*(set(COLUMNS) - {"tints"}), "latents"]
+        self.table.append({name: getattr(record.points, name) for name in names})
         for segment in record.segments:
             self.history.add_saved(segment)
         self.start = record.segments[-1].cameras[-1]
@@ -128,8 +128,13 @@ class KnownWorld:
                 "seen": event.seen,
             },
         )
-        self._deleted = self._deleted[~np.isin(self._deleted, event.ids)]
-        self._look_again(event.segments, event.gone_world, event.gone_footprints_m)
+        shown = event.ids[event.flags & HIDDEN == 0]
+        self._away = {i: at for i, at in self._away.items() if i not in set(shown.tolist())}
+        gone = self._gone()
+        if len(gone.died) != len(event.gone_world):  # surgery that this display has not seen
+            died = np.full(len(event.gone_world), event.segments - 1, np.int32)
+            gone = Gone(event.gone_world, event.gone_footprints_m, died)
+        self._look_again(event.segments, gone)
         if self.newest is not None and self.newest.index >= event.segments:
             self.newest = None
 
@@ -141,27 +146,36 @@ class KnownWorld:
             table.flag(event.ids, *FLAGS[event.kind])
         elif event.kind == "delete":
             table.kill(event.ids, newest)
-            self._deleted = np.concatenate([self._deleted, event.ids])
+        for i in event.ids.tolist() if event.kind in ("hide", "delete") else ():
+            self._away[i] = newest
+        for i in event.ids.tolist() if event.kind == "show" else ():
+            self._away.pop(i, None)
         table.kill(event.removed_ids, newest)
         self.history.change(newest, event.points, event.nbytes, len(event.removed_ids))
         self.unsaved = True
         self.surgeries += 1
         self.points_revision += 1
-        if event.kind in ("hide", "show", "delete"):
-            gone = table.alive & ~table.read
-            gone[table.rows(self._deleted)] = True
-            self._look_again(newest + 1, table["points_world"][gone], table["footprints_m"][gone])
+        if event.kind in ("hide", "show", "delete", "budget"):
+            self._look_again(newest + 1, self._gone())
 
-    def _look_again(self, segments: int, gone_world: np.ndarray, gone_m: np.ndarray) -> None:
+    def _gone(self) -> Gone:
+        """What was deleted or hidden, as far as the table knows the points."""
+        table, ids = self.table, np.array(list(self._away), np.int64)
+        ids = ids[np.isin(ids, table["ids"])]
+        rows, died = table.rows(ids), np.array([self._away[i] for i in ids.tolist()], np.int32)
+        return Gone(table["points_world"][rows], table["footprints_m"][rows], died)
+
+    def _look_again(self, segments: int, gone: Gone) -> None:
         """Everything that was derived from the points, anew."""
         read = self.table.read
         points, footprints = self.table["points_world"][read], self.table["footprints_m"][read]
-        self.timeline.hide_points(gone_world, gone_m)
-        self.horizon.reset(segments, points, footprints, gone_world)
+        self.timeline.hide_points(gone)
+        self.horizon.reset(segments, points, footprints, gone)
         self.obstacles.see(self.horizon.points_world)
 
     def _clear(self) -> None:
         self.timeline.forget_from(0)
+        self.timeline.hide_points(NOTHING)
         self.keyframes.clear()
         self.history.clear()
         self.table.clear()
@@ -174,4 +188,4 @@ class KnownWorld:
         self.surgeries = 0
         self.unsaved = False
         self._known_segments = 0
-        self._deleted = np.zeros(0, np.int32)
+        self._away = {}

@@ -1,4 +1,4 @@
-"""The mouse over the inspector: first for ImGui's widgets, then as plain records for the view below.
+"""The mouse over the inspector: first for ImGui's widgets, then as records for the view below.
 
 Without a call of `tell` no widget ever reacts.
 """

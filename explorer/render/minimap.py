@@ -7,12 +7,13 @@ drawn twice as fine as it is shown, so that thin lines are smooth.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.coverage import TILE_M, MapFacts
 from explorer.render.canvas import ACCENT, TEXT, WARNING
 from explorer.render.cloud import PointCloud
 from explorer.render.compass import KNOWN, Compass
@@ -27,26 +28,12 @@ MAP_POINTS = 12_000  # drawn at most
 FINER = 2
 DEPTH_M = 20.0  # above and below the eye that the map shows
 CONE_M = 1.4
-TILE_M = 0.5
 TILE_STEPS = 4  # of the share that are told apart
 CHEVRON_M, CHEVRON_APART_M = 0.22, 0.3
 BAR_M = 0.7
 HERE_PX = 3.6
 
 Places = NDArray[np.floating]
-
-
-@dataclass(frozen=True, eq=False)
-class MapFacts:
-    """What is remembered around the walker, computed elsewhere."""
-
-    tiles_world: Places  # [M, 2] x, z of the lower corners of floor tiles
-    tile_share: Places  # [M] remembered, 0..1
-    headings: Places  # [72] share remembered, 0..1; 0 looks along +z, then clockwise from above
-    threshold: float  # share under which the next view is generated
-    ahead: Places  # [K, 3] positions of the path ahead
-    horizon: int | None  # index into `ahead`: where memory ends; None where it does not
-    frusta: Sequence[Camera]  # of the segments
 
 
 class Minimap:

@@ -1,4 +1,4 @@
-"""Curves over the segments: how memory grows, what it answers, what a segment costs, what returns."""
+"""Curves over the segments: how memory grows, what it answers, what that costs, what returns."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def curves_panel(desk: Desk) -> None:
     ]
     room = imgui.get_content_region_avail().y / len(plots)
     for title, lines in plots:
-        _plot(desk, title, lines, at, max(room - 24 * desk.scale, 50 * desk.scale))
+        _plot(title, lines, at, max(room - 24 * desk.scale, 50 * desk.scale))
 
 
 Line = tuple[str, np.ndarray, tuple[float, float, float, float]]
 
 
-def _plot(desk: Desk, title: str, lines: list[Line], at: int, height: float) -> None:
+def _plot(title: str, lines: list[Line], at: int, height: float) -> None:
     _title(title, lines)
     known = [values[np.isfinite(values)] for _, values, _ in lines]
     if not any(len(values) for values in known):

@@ -8,7 +8,7 @@ from explorer.inspector import Wish
 from explorer.render.panels import Desk, note
 
 EXPORTS: tuple[tuple[Wish, str, str], ...] = (
-    ("ply", "points as PLY", "Positions, decoded and feature colours, and every scalar, for any viewer."),
+    ("ply", "points as PLY", "Positions, both kinds of colours, and every scalar, for any viewer."),
     ("npz", "points as npz", "The same with the features themselves, for numpy."),
     ("picture", "this view as a figure", "The view at twice the window's size, on paper white."),
     ("turntable", "turntable video", "Once around the middle of what is shown, as mp4."),

@@ -1,4 +1,4 @@
-"""How points look: what their colour says, the range that it spans, their size, what is left out."""
+"""How points look: what their colour says and over what range, their size, what is left out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from imgui_bundle import imgui
 
 from explorer.histogram import Histogram
 from explorer.render.colormaps import colormap_rgb
-from explorer.render.panels import Desk, slider, toggle
 from explorer.render.look import MODES, Look
+from explorer.render.panels import Desk, slider, toggle
 
 KEYS = "123456"
 BARS_HIGH, STRIP_HIGH = 46.0, 9.0

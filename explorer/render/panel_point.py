@@ -56,9 +56,9 @@ def _seen_from(desk: Desk, picked: Picked) -> None:
     imgui.separator_text(f"seen by {len(picked.observers)} frames")
     shown = 0
     width = (imgui.get_content_region_avail().x - 3 * 5) / SEEN_FROM
-    eyes = {id(desk.known.keyframes.observers[i].camera) for i in picked.observers}
-    at_hand = [k for k in desk.known.timeline.keyframes if id(k.camera) in eyes]
-    for keyframe in at_hand[-SEEN_FROM:]:
+    eyes = [desk.known.keyframes.entry(i) for i in picked.observers]
+    frames = (desk.known.timeline.frame_of(eye.segment, eye.frame) for eye in eyes)
+    for keyframe in [frame for frame in frames if frame is not None][-SEEN_FROM:]:
         if shown:
             imgui.same_line(0, 5)
         desk.pictures.show(f"seen{shown}", keyframe.key, lambda k=keyframe: k.frame, width)

@@ -1,4 +1,4 @@
-"""Surgery on memory: choose points, hide, lock or delete them, set a budget; all of it can be undone."""
+"""Surgery on memory: choose points, hide, lock or delete them, set a budget, take it back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What conditions a segment: the read-out, its mask, where it comes from; beside what came of it."""
+"""What conditions a segment: read-out, mask, where they come from; beside what came of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from explorer.render.panels import Desk, fact, note, toggle
 from mirage_engine import Segment, XRay
 
 GAP = 6.0
+LIGHT, DARK = (226, 228, 231), (24, 26, 30)  # of masks
 
 
 def xray_panel(desk: Desk) -> None:
@@ -27,8 +28,11 @@ def xray_panel(desk: Desk) -> None:
             inspector.xray_coming = coming
     xray = inspector.xray
     if xray is None or xray.coming != inspector.xray_coming:
-        note("asking the engine" if desk.newest > 0 or inspector.xray_coming else
-             "No segment was generated yet: walk on, or look at the coming one.")
+        note(
+            "asking the engine"
+            if desk.newest > 0 or inspector.xray_coming
+            else "No segment was generated yet: walk on, or look at the coming one."
+        )
         return
     last = len(xray.cameras) - 1
     imgui.set_next_item_width(-1)
@@ -36,7 +40,7 @@ def xray_panel(desk: Desk) -> None:
     words = "clean first frame" if frame == 0 else f"frame %d of {last}"
     inspector.xray_frame = imgui.slider_int("##frame", frame, 0, last, words)[1]
     _pictures(desk, xray, min(inspector.xray_frame, last), (width - GAP) / 2)
-    _sources(desk, xray)
+    _sources(xray)
 
 
 def _pictures(desk: Desk, xray: XRay, frame: int, width: float) -> None:
@@ -46,16 +50,20 @@ def _pictures(desk: Desk, xray: XRay, frame: int, width: float) -> None:
     latents = xray.latents[frame].transpose(1, 2, 0)
     made = None if xray.coming else _made(desk, xray, frame)
     cells: list[tuple[str, Callable[[], np.ndarray] | None]] = [
-        ("read-out, features", (lambda: _masked(basis.rgb(latents), xray.mask[frame]))
-         if basis is not None else None),
+        (
+            "read-out, features",
+            (lambda: _masked(basis.rgb(latents), xray.mask[frame])) if basis is not None else None,
+        ),
         ("read-out, decoded", lambda: xray.decoded[frame]),
         ("mask", lambda: _mask(xray, frame)),
         ("generated", None if made is None else lambda: made[0]),
         ("depth of memory", lambda: _depth(xray.depth_m[frame])),
         ("depth, generated", None if made is None else lambda: _depth(made[1])),
         ("kept", None if made is None else lambda: _bits(made[2])),
-        ("what the generator changed", None if made is None
-         else lambda: _change(xray.decoded[frame], made[0])),
+        (
+            "what the generator changed",
+            None if made is None else lambda: _change(xray.decoded[frame], made[0]),
+        ),
     ]
     version = id(xray), frame, id(basis)
     for n, (words, make) in enumerate(cells):
@@ -79,7 +87,8 @@ def _empty(width: float, xray: XRay) -> None:
     words = "not made yet" if xray.coming else "not at hand"
     middle = imgui.calc_text_size(words)
     place = corner.x + (size.x - middle.x) / 2, corner.y + (size.y - middle.y) / 2
-    imgui.get_window_draw_list().add_text(place, imgui.get_color_u32(imgui.Col_.text_disabled), words)
+    color = imgui.get_color_u32(imgui.Col_.text_disabled)
+    imgui.get_window_draw_list().add_text(place, color, words)
     imgui.dummy(size)
 
 
@@ -94,7 +103,7 @@ def _clicked(desk: Desk, xray: XRay, frame: int, at: tuple[float, float]) -> Non
         desk.inspector.wish("fly")
 
 
-def _sources(desk: Desk, xray: XRay) -> None:
+def _sources(xray: XRay) -> None:
     imgui.separator_text("where it comes from")
     covered = xray.mask[1:].mean()
     fact("remembered / invented", f"{covered:.0%} / {1 - covered:.0%}")
@@ -134,7 +143,7 @@ def _mask(xray: XRay, frame: int) -> np.ndarray:
 
 
 def _bits(mask: np.ndarray) -> np.ndarray:
-    return np.where(mask[..., None], np.array([226, 228, 231]), np.array([24, 26, 30])).astype(np.uint8)
+    return np.where(mask[..., None], LIGHT, DARK).astype(np.uint8)
 
 
 def _change(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -73,7 +73,8 @@ class Pictures:
             if kept is not None:
                 kept[1].release()
             picture = np.ascontiguousarray(make())
-            texture = self._ctx.texture((picture.shape[1], picture.shape[0]), 3, picture, alignment=1)
+            size = picture.shape[1], picture.shape[0]
+            texture = self._ctx.texture(size, 3, picture, alignment=1)
             texture.filter = moderngl.NEAREST, moderngl.NEAREST
             self._kept[name] = kept = version, texture
         texture = kept[1]
@@ -110,9 +111,7 @@ def draw_panels(desk: Desk) -> None:
     }
     with _window(desk, "work", right, MARGIN, RIGHT_WIDTH, lower - MARGIN):
         _tabs(desk, tabs)
-    with _window(
-        desk, "time", MARGIN, lower + MARGIN, canvas.width - 2 * MARGIN, STRIP_HEIGHT
-    ):
+    with _window(desk, "time", MARGIN, lower + MARGIN, canvas.width - 2 * MARGIN, STRIP_HEIGHT):
         timeline_panel(desk)
     imgui.pop_font()
 

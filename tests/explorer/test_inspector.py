@@ -15,9 +15,9 @@ WALKER = Camera(pose([0, 0, 0]), pinhole((160, 256), 77.0), (160, 256))
 def filled(count: int, first_id: int = 0, born: int = 0, into: MemoryTable | None = None):
     """A table with points in a ball of 2 m around (0, 0, 5), features and all."""
     rng = np.random.default_rng(first_id)
-    table = into or MemoryTable()
+    table = MemoryTable() if into is None else into
     ids = np.arange(first_id, first_id + count, dtype=np.int32)
-    xyz = rng.uniform(-2, 2, (count, 3)) + [0, 0, 5]
+    xyz = rng.uniform([-2, -2, 3], [2, 2, 7], (count, 3))
     table.append(
         {
             "ids": ids,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from explorer.memory_table import COLUMNS, HIDDEN, LOCKED, NEVER, REMEMBERED_MARKS, MemoryTable
+from explorer.memory_table import COLUMNS, REMEMBERED_MARKS, MemoryTable
+from mirage_engine import HIDDEN, LOCKED, NEVER
 
 CHANNELS = 3
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explorer.memory_table import HIDDEN, LOCKED, NEVER, MemoryTable
+from explorer.memory_table import MemoryTable
 from explorer.render.cloud import NEAR_ROWS, RECORD, PointCloud, runs
+from mirage_engine import HIDDEN, LOCKED, NEVER
 from tests.gl.tables import add
 
 gl = pytest.mark.gl

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pygame
 import pytest
@@ -134,7 +136,7 @@ def test_every_tab_opens_under_the_mouse_and_draws_something_else(desk):
         assert desk.inspector.tab == name
         pictures[name] = desk.draw()[:, -round(RIGHT_WIDTH) :]
     names = list(pictures)
-    for one, other in zip(names, names[1:], strict=False):
+    for one, other in pairwise(names):
         assert np.abs(pictures[one] - pictures[other]).mean() > 1, (one, other)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from explorer.memory_table import HIDDEN, MemoryTable
+from explorer.memory_table import MemoryTable
 from explorer.render.canvas import ACCENT
 from explorer.render.cloud import PointCloud
 from explorer.render.colormaps import colormap_rgb
@@ -25,6 +25,7 @@ from explorer.render.look import (
 )
 from explorer.render.points import PointsPass
 from explorer.render.targets import Layer
+from mirage_engine import HIDDEN
 from tests.gl import analytic
 from tests.gl.tables import GREEN, RED, add, cloud_of, middle_of
 

@@ -186,16 +186,6 @@ def test_no_keyframe_gives_fog_that_is_smooth_and_unknown(show):
     assert np.abs(np.diff(picture.astype(int), axis=1)).max() <= 6
 
 
-def test_the_tint_colours_the_unknown_only(show):
-    shot = analytic.shoot(analytic.camera())
-    away = analytic.camera(yaw_deg=40)
-    plain, known = show(away, [shot])
-    tinted, _ = show(away, [shot], unknown_tint=(1.0, 0.0, 0.0, 0.5))
-    change = np.abs(plain.astype(int) - tinted).max(-1)
-    assert change[known > 0.999].max() <= 1
-    assert change[known < 0.001].min() > 40
-
-
 def test_the_known_share_is_what_the_picture_shows(ctx):
     shot = analytic.shoot(analytic.camera())
     reproject = ReprojectPass(ctx)
