@@ -1,12 +1,14 @@
 """A walk without a window: a tour or camera file through a World, and what it leaves in a folder.
 
-    DIR/video.mp4  contact_sheet.png  memory.png  memory.ply  report.json
+    DIR/video.mp4  contact_sheet.png  memory.png  memory.ply  coverage.csv  report.json
 
 The World runs in this process and may use every core. Files appear whole or not at all.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 import os
 import sys
@@ -21,7 +23,7 @@ from explorer import contact_sheet, pictures, recorder
 from explorer.camera_files import read_cameras
 from explorer.cli import DEFAULT_TOUR, Options
 from explorer.render.memory_picture import render_memory_picture
-from explorer.report import Walk, report, to_json
+from explorer.report import Walk, coverage_rows, report, to_json
 from mirage_engine import (
     Camera,
     Preset,
@@ -74,8 +76,10 @@ def _write(walk: Walk, options: Options) -> list[Path]:
         "id": points.ids,
     }
     frames = [frame for segment in walk.segments for frame in segment.frames]
-    names = ("video.mp4", "contact_sheet.png", "memory.png", "memory.ply", "report.json")
-    video, sheet, memory, cloud, facts = files = [folder / name for name in names]
+    names = ("video.mp4", "contact_sheet.png", "memory.png", "memory.ply", "coverage.csv")
+    video, sheet, memory, cloud, table, facts = files = [
+        folder / name for name in (*names, "report.json")
+    ]
     recorder.write_video(video, frames, FPS)
     recorder.write_png(sheet, _sheet(walk, content, _start_words(options)), title)
     cameras = [camera for segment in walk.segments for camera in segment.cameras]
@@ -84,6 +88,7 @@ def _write(walk: Walk, options: Options) -> list[Path]:
     )
     recorder.write_png(memory, outside, title)
     recorder.write_ply(cloud, points.points_world, points.colors, scalars)
+    _write_table(table, coverage_rows(walk.segments))
     _write_text(facts, to_json(content, 2) + "\n")
     if options.record is not None:
         recorder.write_video(options.record, frames, FPS)
@@ -93,6 +98,12 @@ def _write(walk: Walk, options: Options) -> list[Path]:
         _write_text(options.log, "".join(to_json(entry) + "\n" for entry in entries))
         files.append(options.log)
     return files
+
+
+def _write_table(path: Path, rows: list[list[Any]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    _write_text(path, text.getvalue())
 
 
 def _write_text(path: Path, text: str) -> None:

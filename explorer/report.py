@@ -15,6 +15,7 @@ import numpy as np
 
 import mirage_engine
 from explorer.event_log import STAGES, segment_entry
+from explorer.history import record_of
 from mirage_engine import Segment, World, tour_report
 
 
@@ -58,6 +59,20 @@ def report(walk: Walk) -> dict[str, Any]:
     }
 
 
+def coverage_rows(segments: Sequence[Segment]) -> list[list[Any]]:
+    """A table of what memory knew and gained, a row for each segment under a row of names."""
+    names = ["segment", "frames", "coverage", "hole_rate", "points_added", "points_removed"]
+    names += ["points", "bytes", *(f"{stage}_s" for stage in STAGES), "residual"]
+    rows: list[list[Any]] = [names]
+    for record in map(record_of, segments):
+        row = [record.segment, record.frames, record.coverage, record.hole_rate]
+        row += [record.points_added, record.removed, record.points, record.nbytes]
+        row += [record.seconds.get(stage, 0.0) for stage in STAGES]
+        row.append(record.residual)
+        rows.append([_figure(item) for item in row])
+    return rows
+
+
 def to_json(content: Any, indent: int | None = None) -> str:
     """Plain JSON, which knows no infinity: what is not finite becomes null."""
 
@@ -71,6 +86,13 @@ def to_json(content: Any, indent: int | None = None) -> str:
         return None if isinstance(item, float) and not np.isfinite(item) else item
 
     return json.dumps(plain(content), indent=indent, allow_nan=False)
+
+
+def _figure(item: float) -> float | str:
+    """A number as a table shows it; nothing where it is not known."""
+    if not np.isfinite(item):
+        return ""
+    return int(item) if isinstance(item, int | np.integer) else round(float(item), 6)
 
 
 def _median(values: Sequence[float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from pathlib import Path
@@ -18,7 +19,8 @@ TOUR = """
 summary = "one step aside and back"
 steps = [{ mark = "start" }, { strafe = 0.6 }, { turn = 30 }, { return = true }]
 """
-FILES = {"video.mp4", "contact_sheet.png", "memory.png", "memory.ply", "report.json"}
+FILES = {"video.mp4", "contact_sheet.png", "memory.png", "memory.ply", "coverage.csv"}
+FILES |= {"report.json"}
 KEYS = {
     "version",
     "config",
@@ -118,6 +120,19 @@ def test_the_point_cloud_has_a_vertex_for_every_surface_point(folder, report):
     head = (folder / "out" / "memory.ply").read_bytes()[:2000].split(b"end_header")[0].decode()
     count = int(head.split("element vertex ")[1].split()[0])
     assert 0 < count <= report["memory"]["points"]
+
+
+def test_the_table_of_coverage_says_what_the_report_says(folder, report):
+    with (folder / "out" / "coverage.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["segment"]) for row in rows] == list(range(report["segments"] + 1))
+    for row, entry in zip(rows[1:], report["segments_log"], strict=True):
+        assert float(row["coverage"]) == pytest.approx(entry["coverage"], abs=1e-6)
+        assert float(row["coverage"]) + float(row["hole_rate"]) == pytest.approx(1, abs=1e-5)
+        assert int(row["points"]) == entry["points"] and int(row["bytes"]) == entry["bytes"]
+        assert int(row["points_added"]) == entry["points_added"]
+        for stage, seconds in entry["seconds"].items():
+            assert float(row[f"{stage}_s"]) == pytest.approx(seconds, abs=1e-6)
 
 
 def test_the_log_is_one_json_object_for_each_segment(folder, report):
