@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_engine import Camera, Segment, psnr_db
+from mirage_engine import Camera, Segment, SegmentRecord, psnr_db
 
 Floats = NDArray[np.float64]
 
@@ -88,6 +88,20 @@ class History:
         if segment.index > 0:  # the start image was not generated
             self._compare(segment)
 
+    def add_saved(self, index: int, saved: SegmentRecord) -> None:
+        """Takes in what a world file says of a segment; its pictures are not compared."""
+        self._records[index] = Record(
+            segment=index,
+            frames=len(saved.cameras),
+            coverage=saved.coverage,
+            points_added=saved.points_added,
+            removed=0,
+            points=saved.points,
+            nbytes=saved.nbytes,
+            residual=saved.residual,
+            seconds=saved.seconds,
+        )
+
     def change(self, segment: int, points: int, nbytes: int, removed: int) -> None:
         """Memory was edited after `segment`: what it holds now, and how many points that cost."""
         if segment in self._records:
@@ -142,10 +156,10 @@ def record_of(segment: Segment) -> Record:
         frames=len(segment.frames),
         coverage=segment.coverage,
         points_added=segment.points_added,
-        removed=len(getattr(segment, "removed_ids", ())),
+        removed=len(segment.removed_ids),
         points=segment.points,
         nbytes=segment.nbytes,
-        residual=getattr(segment, "residual", float("nan")),
+        residual=segment.residual,
         seconds=dict(segment.seconds),
     )
 

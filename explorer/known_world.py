@@ -79,8 +79,8 @@ class KnownWorld:
         self._clear()
         names = [*(set(COLUMNS) - {"tints"}), "latents"]
         self.table.append({name: getattr(record.points, name) for name in names})
-        for segment in record.segments:
-            self.history.add_saved(segment)
+        for index, segment in enumerate(record.segments):
+            self.history.add_saved(index, segment)
         self.start = record.segments[-1].cameras[-1]
 
     def _add(self, segment: Segment, now_s: float) -> None:

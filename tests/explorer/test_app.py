@@ -22,6 +22,7 @@ from mirage_engine import ConfigError
 
 pytestmark = pytest.mark.gl
 PATIENCE_S = 60.0
+CALM = 150  # frames after which notes and fading pictures are gone
 FAKE = EngineSettings(engine="tests.explorer.fake_world", threads=1)
 
 
@@ -152,7 +153,7 @@ def test_a_key_changes_the_picture_in_the_next_frame(hands):
 def test_help_and_overlays_show(hands):
     h = hands().ready()
     plain = h.picture()
-    for key in ("H", "Tab", "Tab", "X", "2"):
+    for key in ("H", "Tab", "Tab", "E", "2"):
         h.press(key)
         h.frames(12)
         now = h.picture()
@@ -248,3 +249,134 @@ def test_the_log_tells_of_display_segments_and_input(hands):
     lines = [json.loads(x) for x in (h.folder / "log.ndjson").read_text().splitlines()]
     assert {x["type"] for x in lines} == {"display", "segment", "input"}
     assert [x["index"] for x in lines if x["type"] == "segment"] == list(range(h.segments() + 1))
+
+
+def test_the_tint_shows_what_the_engine_says_and_costs_nothing_when_off(hands):
+    h = hands().ready()
+    h.frames(CALM)
+    plain = h.picture()
+    h.press("X")
+    h.wait(lambda: h.app.inspection.inquiry.tint is not None)
+    h.frames(2)
+    tinted = h.picture()
+    assert np.abs(tinted - plain).mean() > 1
+    h.press("X")
+    h.frames(CALM)
+    assert h.app.inspection.inquiry.tint is None
+    assert np.abs(h.picture() - plain).mean() < 1
+
+
+def test_the_inspector_has_a_camera_of_its_own_and_one_key_jumps_between_the_views(hands):
+    h = hands().ready()
+    h.press("E")
+    inspector = h.app.inspection.inspector
+    assert h.app.view.overlay == "full" and inspector.in_space
+    aim, stood = inspector.orbit.aim.copy(), h.app.walker.camera.position.copy()
+    h.down("W")
+    h.frames(10)
+    h.up("W")
+    assert np.linalg.norm(inspector.orbit.aim - aim) > 0.2
+    assert np.array_equal(h.app.walker.camera.position, stood)
+    space = h.picture()
+    h.press("E")
+    assert not inspector.in_space
+    assert np.abs(h.picture() - space).mean() > 2
+    h.down("Left")
+    h.frames(10)
+    h.up("Left")
+    assert not np.allclose(h.app.walker.camera.c2w[:3, :3], np.eye(3), atol=0.05)
+    h.press("Tab")
+    assert h.app.view.overlay == "off"
+
+
+def test_a_click_in_the_inspector_takes_no_mouse(hands):
+    h = hands().ready()
+    h.press("E")
+    at = (160, 90)
+    for kind in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
+        h.window.put([pygame.event.Event(kind, pos=at, button=1)])
+        h.frames()
+    assert not h.app.bindings.captured
+    h.press("Tab")
+    h.window.put([pygame.event.Event(pygame.MOUSEBUTTONDOWN, pos=at, button=1)])
+    h.frames()
+    assert h.app.bindings.captured
+
+
+def test_details_and_x_rays_come_while_the_inspector_is_open(hands):
+    h = hands().ready()
+    h.turn()
+    inspector = h.app.inspection.inspector
+    assert inspector.xray is None and not h.app.known.table.latents.shape[1]
+    h.press("E")
+    h.wait(lambda: inspector.basis is not None)
+    assert np.isfinite(h.app.known.table.latents).all()
+    assert len(np.unique(h.app.known.table["tints"], axis=0)) > 2
+    inspector.tab = "x-ray"
+    h.wait(lambda: inspector.xray is not None)
+    assert inspector.xray.segment == h.segments() and not inspector.xray.coming
+    inspector.xray_coming = True
+    h.wait(lambda: inspector.xray.coming)
+    assert inspector.xray.segment == h.segments() + 1
+
+
+def delete_where(h, chosen):
+    """Deletes the points of a [N] mask, and waits until memory has followed."""
+    h.press("E")
+    inspector, table = h.app.inspection.inspector, h.app.known.table
+    inspector.selection.replace(table["ids"][chosen & table.alive])
+    before = int(table.alive.sum())
+    h.press("Delete")
+    h.wait(lambda: table.alive.sum() < before)
+    h.press("Tab")
+
+
+def test_what_is_deleted_leaves_picture_and_horizon_and_comes_back_by_undo(hands):
+    h = hands().ready()
+    h.press("P")
+    h.frames(CALM)
+    plain, known = h.picture(), h.app.known
+    points = known.table["points_world"][known.table.alive]
+    delete_where(h, known.table["points_world"][:, 0] > 2.4)
+    assert known.horizon.coverage(h.app.walker.camera) < 0.95
+    h.frames(CALM)
+    changed = np.abs(h.picture() - plain).mean(-1)
+    assert changed[60:150, 290:].mean() > 10, "the right wall is fog"
+    assert changed[60:150, 140:180].mean() < 2, "the far wall is as it was"
+    h.press("Z")
+    h.wait(lambda: known.table.alive.sum() == len(points))
+    assert any("surgery" in text for text in h.said())
+    h.frames(CALM)
+    assert np.abs(h.picture() - plain).mean() < 1
+
+
+def test_a_deleted_wall_is_invented_anew_and_undo_goes_back_step_by_step(hands):
+    h = hands().ready()
+    known = h.app.known
+    before = set(known.table["ids"][known.table.alive].tolist())
+    delete_where(h, known.table["points_world"][:, 0] > 0.8)
+    h.wait(lambda: h.segments() >= 1)  # unasked: what is before the walker is unknown now
+    h.press("P")
+    h.wait(lambda: h.app.client.state == "idle")
+    h.frames(10)
+    wall = known.table.read & (known.table["points_world"][:, 0] > 0.8)
+    assert wall.any() and not before & set(known.table["ids"][wall].tolist())
+    while h.segments() > 0:
+        made = h.segments()
+        h.press("Z")
+        h.wait(lambda made=made: h.segments() < made)
+    h.press("Z")
+    h.wait(lambda: set(known.table["ids"][known.table.alive].tolist()) == before)
+
+
+def test_files_of_the_inspector_are_written(hands):
+    h = hands().ready()
+    h.press("E")
+    h.frames(3)
+    for what in ("ply", "npz", "picture"):
+        h.app.inspection.inspector.wish(what)
+    h.wait(lambda: sum("wrote" in text for text in h.said()) == 3)
+    files = {p.suffix: p for p in (h.folder / "out").iterdir()}
+    assert set(files) == {".ply", ".npz", ".png"}
+    with np.load(files[".npz"], allow_pickle=False) as data:
+        assert len(data["ids"]) == len(h.app.known.table)
