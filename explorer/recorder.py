@@ -171,7 +171,8 @@ def write_ply(
     }
     for name, values in (scalars or {}).items():
         whole = np.issubdtype(values.dtype, np.integer) or values.dtype == bool
-        fields[name] = values.astype("i4" if whole else "f4")
+        kind = "u1" if values.dtype == np.uint8 else "i4" if whole else "f4"
+        fields[name] = values.astype(kind)
     solid = np.ones(len(points_world), bool)
     if points_world.shape[1] == 4:
         solid = points_world[:, 3] > 0
