@@ -118,6 +118,13 @@ def test_a_mistyped_value_in_a_preset_is_shown(capsys, value):
     assert "steps must be int" in refused(capsys, "--config", "mine.toml")
 
 
+@pytest.mark.parametrize("value", ["-1.0", "inf", "nan"])
+def test_a_memory_budget_that_is_no_size_is_refused(capsys, value):
+    Path("mine.toml").write_text(f'name = "mine"\n[memory]\nbudget_mib = {value}\n')
+    line = refused(capsys, "--config", "mine.toml")
+    assert "mine.toml: memory: budget_mib must be" in line
+
+
 def test_an_unknown_step_in_a_tour_is_named(capsys):
     Path("mine.toml").write_text("steps = [{ forwards = 2.0 }]\n")
     line = refused(capsys, "--tour", "mine.toml")

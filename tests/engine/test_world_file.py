@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 
 from mirage_engine.checkpoints import save_state, save_weights
 from mirage_engine.config import CodecConfig, ConfigError, GeneratorConfig, Preset
-from mirage_engine.inspection import Edit
+from mirage_engine.inspection import LOCKED, Edit
 from mirage_engine.loading import load_world, open_world
 from mirage_engine.world import World
-from tests.engine.tiny_engine import LENS, linear_codec, tiny_network, tiny_world, walk
+from tests.engine.tiny_engine import LENS, camera_at, linear_codec, tiny_network, tiny_world, walk
 
 SCENE = 900_003
 
@@ -379,6 +379,29 @@ def test_a_crash_after_an_undone_edit_goes_back_to_what_both_files_know(tmp_path
     assert (again.segments, [e.kind for e in again.edits]) == (2, ["hide"])
     assert same_points(again, world)
     assert np.array_equal(next_frames(again), next_frames(world))
+
+
+def test_a_segment_made_under_a_lost_edit_is_lost_with_it(tmp_path):
+    world = walked(0)
+    world.edit(Edit("lock", world.points.ids[:1]))
+    made = world.advance(walk())
+    world.save(tmp_path)
+    world.undo()
+    world.undo()
+    assert world.advance(walk()).points_added == made.points_added  # it only looks the same
+    again = cut_short_save(world, tmp_path)
+    assert (again.segments, again.edits) == (1, [])
+
+
+def test_flags_are_taken_back_from_points_that_were_replaced_since(tmp_path):
+    world = walked(0, correction=0.0)
+    world.edit(Edit("lock", world.points.ids))
+    world.save(tmp_path)
+    world.edit(Edit("unlock", world.points.ids))
+    nearer = [camera_at((0.0, 0.0, 0.3 * i)) for i in range(1, 5)]
+    assert len(world.advance(nearer).removed_ids) > 20
+    again = cut_short_save(world, tmp_path)
+    assert again.segments == 1 and (again.points.flags == LOCKED).all()
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path):

@@ -120,6 +120,8 @@ def test_the_point_cloud_has_a_vertex_for_every_surface_point(folder, report):
     head = (folder / "out" / "memory.ply").read_bytes()[:2000].split(b"end_header")[0].decode()
     count = int(head.split("element vertex ")[1].split()[0])
     assert 0 < count <= report["memory"]["points"]
+    names = [line.split()[-1] for line in head.splitlines() if line.startswith("property")]
+    assert names[-4:] == ["footprint_m", "born", "seen", "id"]
 
 
 def test_the_table_of_coverage_says_what_the_report_says(folder, report):
