@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,14 +15,14 @@ from explorer.config import DrawConfig
 from explorer.coverage import states
 from explorer.frame import Frame
 from explorer.hud_state import hud_state
-from explorer.inspect_view import InspectView
 from explorer.inspector import Inspector
 from explorer.render import hands
 from explorer.render.cloud import PointCloud
 from explorer.render.flat import FlatPass, Rect
-from explorer.render.fog import Color, FogPass
+from explorer.render.fog import FogPass, Mixing
 from explorer.render.hud import Hud
 from explorer.render.inset import INSET_LOOK, Inset
+from explorer.render.inspect_view import InspectView
 from explorer.render.minimap import Minimap
 from explorer.render.reproject import ReprojectPass
 from explorer.render.tint import TintPass
@@ -124,7 +123,7 @@ class Screen:
             now = window_camera(frame.camera, self._window.size)
             self._tint.draw(target, now, frame.tint.camera, states(frame.tint))
 
-    def _scene(self, frame: Frame) -> tuple[moderngl.Texture, Color, float, int, bool]:
+    def _scene(self, frame: Frame) -> Mixing:
         """The walker's picture at the scene's own resolution, as the fog takes it."""
         camera = window_camera(frame.camera, self._window.size)
         keyframes = self._choose(frame)

@@ -10,6 +10,8 @@ import moderngl
 from explorer.render.programs import draw_screen, load_program, set_uniforms
 
 Color = tuple[float, float, float]
+# What `mix` takes: scene, mean colour, seconds, style, whether it changed.
+Mixing = tuple[moderngl.Texture, Color, float, int, bool]
 
 STYLES = ("mist", "night")
 GRAIN = (3.0 / 255, 1.5 / 255)  # by style

@@ -233,7 +233,7 @@ def test_zqsd_moves_with_the_same_four_keys():
         bindings.let_go()
     assert bindings.read([key(pygame.KSCAN_SEMICOLON)], FRAME_S)[1] == [Action.MINIMAP]
     assert bindings.help_rows()[0] == ("Z Q S D", "move")
-    assert ("W", "undo the last segment") in bindings.help_rows()
+    assert ("W", "undo the last segment, or surgery") in bindings.help_rows()
 
 
 def test_the_help_is_the_table(bindings):
@@ -242,7 +242,7 @@ def test_the_help_is_the_table(bindings):
     assert rows["Up Left Down Right or I J K L"] == "look around"
     assert rows["Space C"] == "up and down, when flying"
     assert rows["H or F1"] == "this help"
-    assert rows["1 2 3"] == "colours of the points"
+    assert rows["1 2 3 4 5 6"] == "colours of the points"
     assert {b.help for b in BINDINGS} <= set(rows.values())
 
 

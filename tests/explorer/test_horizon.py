@@ -185,7 +185,7 @@ def test_steps_along_a_way_are_evenly_spaced(walk):
 
 def test_a_view_whose_wall_was_taken_away_is_asked_for_once_more(walk):
     walk.fulfil([walk.at(yaw_deg=a) for a in (20, 40, 60, 80)])
-    points_world, _, footprints_m, _ = walk.world.points
+    points_world, footprints_m = walk.world.points.points_world, walk.world.points.footprints_m
     wall = points_world[:, 0] > 2.5 - 1e-3
     gone = Gone(points_world[wall], footprints_m[wall], np.full(wall.sum(), 1))
     rest = points_world[~wall], footprints_m[~wall]

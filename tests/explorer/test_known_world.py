@@ -9,8 +9,8 @@ from explorer.engine_events import Restarted, empty_cloud
 from explorer.horizon import Horizon
 from explorer.known_world import KnownWorld
 from explorer.obstacles import Obstacles
-from explorer.protocol import CloudReset, Ready, SegmentReady
-from mirage_engine import Preset, pose
+from explorer.protocol import Changed, CloudReset, Ready, SegmentReady
+from mirage_engine import Edit, Preset, pose
 from tests.explorer.fake_world import FakeWorld
 
 
@@ -39,8 +39,21 @@ class Story:
         )
         self.known.take(reset, 0.0)
 
+    def change(self, kind, ids):
+        changed = self.world.edit(Edit(kind, np.asarray(ids, np.int32)))
+        nothing = np.zeros(0, np.int32)
+        world, epoch = self.world, self.epoch
+        self.known.take(
+            Changed(epoch, kind, changed, nothing, world.point_count, world.nbytes), 0.0
+        )
+
     def drawn(self):
-        return sum(len(c.points_world) for c in self.known.new_points)
+        return int(self.known.table.alive.sum())
+
+    def right_wall(self):
+        """The ids of the points of the wall at x = 2.5."""
+        table = self.known.table
+        return table["ids"][table.alive & (table["points_world"][:, 0] > 2.5 - 1e-3)]
 
 
 @pytest.fixture
@@ -68,7 +81,7 @@ def test_undo_takes_away_what_the_segment_brought(story):
     story.world.undo()
     story.tell_cloud()
     assert [k.segment for k in story.known.timeline.keyframes] == [0]
-    assert story.drawn() == story.world.point_count and story.known.cloud_number == 2
+    assert story.drawn() == story.world.point_count
     assert story.known.horizon.coverage(story.at(90)) < 0.2
     story.tell(story.world.advance([story.at(5)] * 4), request=2)
     assert story.drawn() == story.known.newest.points
@@ -106,3 +119,42 @@ def test_a_world_that_begins_again_is_empty_first(story):
     assert len(story.known.timeline) == 0 and story.drawn() == 0
     story.tell(story.world.segment(0))
     assert story.drawn() == len(story.world.segment(0).points_world)
+
+
+def test_points_are_told_by_name_and_the_lost_ones_stay_for_the_past(story):
+    story.world.budget_mib = story.world.nbytes * 1.5 / 2**20
+    story.tell(story.world.advance([story.at(a) for a in (20, 40, 60, 80)]), request=1)
+    table, held = story.known.table, story.world.points
+    assert set(table["ids"][table.alive].tolist()) == set(held.ids.tolist())
+    lost = table["died"] == 1
+    assert lost.any() and (table["born"][lost] == 0).any()
+    assert table.alive_at(0)[lost & (table["born"] == 0)].all()
+
+
+@pytest.mark.parametrize("kind", ["delete", "hide"])
+def test_what_surgery_takes_away_leaves_pictures_horizon_and_walls(story, kind):
+    story.tell(story.world.advance([story.at(90)] * 4), request=1)
+    known, ahead = story.known, np.array([1.0, 0, 0])
+    assert known.obstacles.free_distance_m(story.at(90), ahead) < 2.5
+    covered = known.horizon.coverage(story.at(90))
+    story.change(kind, story.right_wall())
+    assert known.horizon.coverage(story.at(90)) < covered - 0.3
+    assert not known.horizon.known(story.at(90))
+    assert known.obstacles.free_distance_m(story.at(90), ahead) > 2.5
+    depth = known.timeline.keyframes_for(story.at(90), 1)[0].depth_m
+    assert (depth == 0).mean() > 0.3
+    assert known.surgeries == 1 and known.unsaved
+    story.world.undo()
+    story.tell_cloud()
+    assert known.horizon.coverage(story.at(90)) == covered
+    assert (known.timeline.keyframes_for(story.at(90), 1)[0].depth_m > 0).all()
+
+
+def test_hidden_points_can_be_shown_again(story):
+    before = story.known.horizon.coverage(story.at(45))
+    story.change("hide", story.right_wall())
+    hidden = story.known.table.alive & ~story.known.table.read
+    assert hidden.sum() == len(story.right_wall()) > 0
+    story.change("show", story.right_wall())
+    assert story.known.table.read.sum() == story.drawn()
+    assert story.known.horizon.coverage(story.at(45)) == before

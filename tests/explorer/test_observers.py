@@ -15,7 +15,8 @@ def segment_of(index, cameras, depth_m):
     """A segment of which only cameras and depth matter."""
     empty = np.zeros((0, 4), np.float32)
     frames, keep = np.zeros((*depth_m.shape, 3), np.uint8), np.ones(depth_m.shape, bool)
-    facts = 0.5, empty, empty[:, :3].astype(np.uint8), empty[:, 0], 0, 0, 0, {}
+    ids = np.zeros(0, np.int32)
+    facts = 0.5, empty, empty[:, :3].astype(np.uint8), empty[:, 0], ids, ids, 0, 0, 0, 0.0, {}
     return Segment(index, frames, depth_m, keep, tuple(cameras), *facts)
 
 

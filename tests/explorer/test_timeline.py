@@ -102,7 +102,7 @@ def test_unknown_and_endless_depths_are_taken_as_they_are(value):
 
 def wall_points(album, died):
     """The right wall of the room (x = 2.5), as memory has it."""
-    points, _, footprints, _ = album.world.points
+    points, footprints = album.world.points.points_world, album.world.points.footprints_m
     wall = points[:, 0] > 2.5 - 1e-3
     return Gone(points[wall], footprints[wall], np.full(wall.sum(), died))
 

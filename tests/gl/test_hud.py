@@ -70,7 +70,16 @@ def test_the_panel_is_in_the_upper_left_and_the_middle_stays_free(show):
 def test_the_panel_says_the_numbers(show, words):
     show(FULL)
     said = " ".join(word for word, _, _ in words)
-    for part in ("generating", "1/2", "50 % remembered", "81,920", "2.8 MiB", "17.0", "58", "0.30 s"):
+    for part in (
+        "generating",
+        "1/2",
+        "50 % remembered",
+        "81,920",
+        "2.8 MiB",
+        "17.0",
+        "58",
+        "0.30 s",
+    ):
         assert part in said
 
 
