@@ -114,8 +114,7 @@ class FakeWorld:
         return self._remember((self.camera,))
 
     def advance(self, path, on_step=None) -> Segment:
-        if not 1 <= len(path) <= self.new_frames:
-            raise ValueError(f"{len(path)} cameras, wanted 1 to {self.new_frames}")
+        self._check(path)
         if self.seed == DIES_IN_SEGMENT_2 and self.segments == 2:
             os._exit(9)
         for step in range(STEPS):
@@ -193,6 +192,7 @@ class FakeWorld:
 
     def xray(self, path=()) -> XRay:
         if path:
+            self._check(path)
             return self._xray(path, coming=True)
         if self._given is None:
             raise ConfigError("no segment was generated yet")
@@ -209,6 +209,10 @@ class FakeWorld:
         }
         (folder / "world.json.new").write_text(json.dumps(data))
         (folder / "world.json.new").replace(folder / "world.json")
+
+    def _check(self, path) -> None:
+        if not 1 <= len(path) <= self.new_frames:
+            raise ValueError(f"{len(path)} cameras, wanted 1 to {self.new_frames}")
 
     def _remember(self, cameras: tuple[Camera, ...]) -> Segment:
         views = [look(camera) for camera in cameras]
