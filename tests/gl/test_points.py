@@ -195,6 +195,23 @@ def test_of_too_many_points_a_fair_part_is_drawn(ctx, draw, history):
     assert {int(history["born"][history.rows([i])[0]]) for i in few} == set(range(8))
 
 
+def test_a_pass_goes_on_drawing_a_cloud_that_outgrew_its_buffer(ctx, look):
+    table, cloud, camera, points = (
+        MemoryTable(),
+        PointCloud(ctx),
+        analytic.camera(),
+        PointsPass(ctx),
+    )
+    target, crowd = Layer(ctx, (256, 160)).target, np.tile([0.5, 0.5, 4, 1], (9000, 1))
+    for born, place in enumerate(([-0.4, 0, 2, 1], [0, 0, 2, 1], [0.4, 0, 2, 1])):
+        add(table, place, GREEN, born=born)
+        cloud.sync(table)
+        for style in (FLAT, replace(FLAT, most=len(table))):
+            points.draw(target, camera, cloud, camera, style)
+            assert count_of(look(target), GREEN) == born + 1
+        add(table, crowd, RED, born=born)
+
+
 def test_hidden_points_are_left_out_or_dimmed(ctx, draw):
     table, cloud = MemoryTable(), PointCloud(ctx)
     table.flag(add(table, [0, 0, 2, 1], RED), HIDDEN, True)
