@@ -201,6 +201,7 @@ class Engine:
                 **vars(world.points),
                 gone_world=gone_world,
                 gone_footprints_m=gone_footprints_m,
+                nbytes=world.nbytes,
                 edits=sum(edit.after == world.segments for edit in world.edits),
             )
         )

@@ -46,10 +46,13 @@ def histogram(
     low, high = float(finite.min()), float(finite.max())
     high = high if high > low else low * 2 if log else low + 1.0
     scaled = _to_scale(finite, log)
-    ends = tuple(float(_to_scale(np.array(v), log)) for v in (low, high))
-    counts, _ = np.histogram(scaled, BINS, ends)
+    counts, _ = np.histogram(scaled, BINS, (float(scaled.min()), _end(high, log)))
     near, far = (float(v) for v in np.percentile(finite, [TAIL, 100 - TAIL]))
     return Histogram(counts, (low, high), (near, far) if far > near else (low, high), log)
+
+
+def _end(value: float, log: bool) -> float:
+    return float(_to_scale(np.array(value), log))
 
 
 def _to_scale(values: np.ndarray, log: bool) -> Floats:

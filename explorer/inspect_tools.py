@@ -6,7 +6,6 @@ Works on the Inspector and the table of points; knows nothing of windows or widg
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from explorer.features import nearest_features
 from explorer.inspector import Inspector, Picked
 from explorer.known_world import KnownWorld
 from explorer.picking import in_brush, in_rect, pick
+from explorer.pointer import Pointer
 from mirage_engine import Camera
 
 CLICK_PX = 4.0  # a press that moved less than this was a click
@@ -25,12 +25,12 @@ class InspectTools:
 
     def __init__(self, inspector: Inspector) -> None:
         self._inspector = inspector
-        self._down: Any = None  # the press that is going on
+        self._down: Pointer | None = None  # the press that is going on
         self._travelled_px = 0.0
 
     def use(
         self,
-        pointers: Sequence[Any],  # see `explorer.render.hands.Pointer`
+        pointers: Sequence[Pointer],
         known: KnownWorld,
         camera: Camera,  # of the view, at the window's size
         now_s: float,
@@ -50,25 +50,27 @@ class InspectTools:
         """The hands are elsewhere."""
         self._down, self._inspector.drag = None, ()
 
-    def _press(self, p: Any) -> None:
+    def _press(self, p: Pointer) -> None:
         self._down, self._travelled_px = p, 0.0
         if p.button == "left" and self._inspector.tool == "brush":
             self._inspector.drag = p.at_px
 
-    def _drag(self, p: Any, known: KnownWorld, camera: Camera) -> None:
-        i = self._inspector
+    def _drag(self, p: Pointer, known: KnownWorld, camera: Camera) -> None:
+        i, down = self._inspector, self._down
+        assert down is not None, "a drag begins with a press"
         self._travelled_px += float(np.hypot(*p.moved_px))
         if p.button == "left" and i.tool == "box":
-            i.drag = (*self._down.at_px, *p.at_px)
+            i.drag = (*down.at_px, *p.at_px)
         elif p.button == "left" and i.tool == "brush":
             i.drag = p.at_px
             self._brush(p, known, camera)
         elif i.in_space:
-            turn = p.button == "left" and not p.add
-            (i.orbit.turn if turn else i.orbit.pan)(*p.moved_px, camera.size[0])
+            turn = i.orbit.turn if p.button == "left" and not p.add else i.orbit.pan
+            turn(p.moved_px[0], p.moved_px[1], camera.size[0])
 
-    def _release(self, p: Any, known: KnownWorld, camera: Camera, now_s: float) -> None:
+    def _release(self, p: Pointer, known: KnownWorld, camera: Camera, now_s: float) -> None:
         i, down = self._inspector, self._down
+        assert down is not None, "a release ends a press"
         clicked = self._travelled_px < CLICK_PX and p.button == "left"
         self._down, i.drag = None, ()
         if p.button != down.button:
@@ -90,7 +92,7 @@ class InspectTools:
             )
             self._choose(known, inside, p.add, p.subtract)
 
-    def _brush(self, p: Any, known: KnownWorld, camera: Camera) -> None:
+    def _brush(self, p: Pointer, known: KnownWorld, camera: Camera) -> None:
         i, table = self._inspector, known.table
         inside = in_brush(
             table["points_world"],

@@ -82,7 +82,7 @@ class Inspector:
         self.shown: int | None = None
         self.playing = False
         self._played_s: float | None = None  # when the last step was made
-        self.births = (0, 0)
+        self.births: tuple[int, int] = (0, 0)
         self.outlier_score = 4.0
         self.scores: np.ndarray | None = None  # [N] of the table's rows, for the selection
         self.budget_mib = 0.0

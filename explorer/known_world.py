@@ -137,6 +137,7 @@ class KnownWorld:
         self._look_again(event.segments, gone)
         if self.newest is not None and self.newest.index >= event.segments:
             self.newest = None
+        self.history.change(event.segments - 1, len(event.ids), event.nbytes, 0)
 
     def _change(self, event: Changed) -> None:
         """Memory was edited by hand: pictures and horizon forget what it forgot."""

@@ -189,6 +189,7 @@ class CloudReset:
     seen: np.ndarray  # [N] int32, frames that showed it
     gone_world: np.ndarray  # [M, 4] float32, points that edits deleted or hid
     gone_footprints_m: np.ndarray  # [M] float32
+    nbytes: int = 0  # of memory
     edits: int = 0  # made since the newest segment: what undo takes back first
 
 

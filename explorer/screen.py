@@ -16,6 +16,7 @@ from explorer.coverage import states
 from explorer.frame import Frame
 from explorer.hud_state import hud_state
 from explorer.inspector import Inspector
+from explorer.pointer import Pointer
 from explorer.render import hands
 from explorer.render.cloud import PointCloud
 from explorer.render.flat import FlatPass, Rect
@@ -85,7 +86,7 @@ class Screen:
         state = hud_state(frame, reprojected, self._help_rows)
         self._hud.draw(self._window.screen, state, self._window.scale, widgets)
 
-    def hands(self, events: list[Any]) -> tuple[list[Any], list[hands.Pointer]]:
+    def hands(self, events: list[Any]) -> tuple[list[Any], list[Pointer]]:
         """What the inspector's panels leave of the events, and the mouse over the view below."""
         self._hud.canvas.use()
         left = hands.tell(events)

@@ -6,15 +6,21 @@ Without a call of `tell` no widget ever reacts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import pygame
 from imgui_bundle import imgui
 
+from explorer.pointer import Button, Pointer
+
 MOUSE = (pygame.MOUSEMOTION, pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP, pygame.MOUSEWHEEL)
 KEYBOARD = (pygame.KEYDOWN, pygame.KEYUP, pygame.TEXTINPUT)
 BUTTONS = {1: 0, 3: 1, 2: 2}  # pygame's left, right, middle
+HELD: tuple[Button, ...] = ("left", "middle", "right")  # as pygame counts them
+PRESSES: dict[int, Literal["down", "up"]] = {
+    pygame.MOUSEBUTTONDOWN: "down",
+    pygame.MOUSEBUTTONUP: "up",
+}
 KEYS = {
     pygame.K_BACKSPACE: imgui.Key.backspace,
     pygame.K_DELETE: imgui.Key.delete,
@@ -52,36 +58,24 @@ def tell(events: Sequence[pygame.event.Event]) -> list[pygame.event.Event]:
     return left
 
 
-@dataclass(frozen=True)
-class Pointer:
-    """What the mouse did over the view. Pixels from the upper left corner."""
-
-    kind: Literal["down", "drag", "up", "wheel"]
-    at_px: tuple[float, float] = (0.0, 0.0)
-    moved_px: tuple[float, float] = (0.0, 0.0)
-    button: Literal["left", "right", "middle"] = "left"
-    wheel: float = 0.0  # notches, positive away from the hand
-    add: bool = False  # Shift
-    subtract: bool = False  # Ctrl
-
-
 def pointers(events: Sequence[pygame.event.Event]) -> list[Pointer]:
     """What is left of the mouse after the widgets had their share."""
     mod = pygame.key.get_mods() if pygame.display.get_init() else 0
     add, subtract = bool(mod & pygame.KMOD_SHIFT), bool(mod & pygame.KMOD_CTRL)
-    found = []
+    found: list[Pointer] = []
     for event in events:
         if event.type == pygame.MOUSEMOTION:
-            held = [name for i, name in enumerate(("left", "middle", "right")) if event.buttons[i]]
-            for name in held[:1]:
-                found.append(Pointer("drag", event.pos, event.rel, name, 0.0, add, subtract))
+            held: Button | None = next(
+                (b for b, down in zip(HELD, event.buttons, strict=True) if down), None
+            )
+            if held is not None:
+                found.append(Pointer("drag", event.pos, event.rel, held, 0.0, add, subtract))
         elif event.type == pygame.MOUSEWHEEL:
             found.append(Pointer("wheel", wheel=float(event.y)))
-        elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
-            name = {1: "left", 2: "middle", 3: "right"}.get(event.button)
-            if name is not None:
-                kind = "down" if event.type == pygame.MOUSEBUTTONDOWN else "up"
-                found.append(Pointer(kind, event.pos, (0.0, 0.0), name, 0.0, add, subtract))
+        elif event.type in PRESSES and 1 <= event.button <= len(HELD):
+            button = HELD[event.button - 1]
+            kind = PRESSES[event.type]
+            found.append(Pointer(kind, event.pos, (0.0, 0.0), button, 0.0, add, subtract))
     return found
 
 

@@ -40,9 +40,9 @@ MODE_FACTS = (
     ModeFacts("colour"),
     ModeFacts("features"),
     ModeFacts("birth segment", "segment", "viridis", 0.0, np.inf),  # as high as the newest
-    ModeFacts("depth", "m", "magma", 0.0, 8.0),
+    ModeFacts("depth", "m", "plasma", 0.5, 16.0, log=True),
     ModeFacts("footprint", "m", "cividis", 0.03, 0.5, log=True),
-    ModeFacts("times seen", "frames", "plasma", 1.0, 128.0, log=True),
+    ModeFacts("times seen", "frames", "viridis", 1.0, 128.0, log=True),
 )
 HEIGHT_FACTS = ModeFacts("height", "m", "viridis", -1.6, 1.6)  # above the first camera's eye
 MODES = tuple(facts.name for facts in MODE_FACTS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from imgui_bundle import imgui, implot
 
+from explorer.inspector import Tool
+from explorer.render.canvas import ACCENT
 from explorer.render.panels import Desk, fact, note, slider, toggle
 
 POLICY = (
@@ -12,6 +14,7 @@ POLICY = (
     "coarsest of them first; locked points stay."
 )
 MOST_MIB = 64.0
+TOOLS: dict[Tool, str] = {"look": "look, pick", "box": "box", "brush": "brush"}
 
 
 def surgery_panel(desk: Desk) -> None:
@@ -25,8 +28,7 @@ def surgery_panel(desk: Desk) -> None:
 
 def _tools(desk: Desk) -> None:
     inspector, width = desk.inspector, imgui.get_content_region_avail().x
-    words = (("look", "look, pick"), ("box", "box"), ("brush", "brush"))
-    for n, (tool, label) in enumerate(words):
+    for n, (tool, label) in enumerate(TOOLS.items()):
         if n:
             imgui.same_line(0, 4)
         if toggle(label, inspector.tool == tool, (width - 8) / 3):
@@ -112,5 +114,6 @@ def _budget(desk: Desk) -> None:
         if implot.begin_plot("##forgotten", size, implot.Flags_.canvas_only):
             flags = implot.AxisFlags_.no_grid_lines | implot.AxisFlags_.auto_fit
             implot.setup_axes("", "", flags, flags)
-            implot.plot_bars("lost", forgotten, 0.8)
+            fill = implot.Spec(fill_color=imgui.ImVec4(*ACCENT[:3], 0.7))
+            implot.plot_bars("lost", forgotten, 0.8, 0.0, fill)
             implot.end_plot()

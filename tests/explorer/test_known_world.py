@@ -141,13 +141,13 @@ def test_what_surgery_takes_away_leaves_pictures_horizon_and_walls(story, kind):
     assert known.horizon.coverage(story.at(90)) < covered - 0.3
     assert not known.horizon.known(story.at(90))
     assert known.obstacles.free_distance_m(story.at(90), ahead) > 2.5
-    depth = known.timeline.keyframes_for(story.at(90), 1)[0].depth_m
-    assert (depth == 0).mean() > 0.3
+    shows = next(k for k in known.timeline.keyframes if k.segment == 1)
+    assert (shows.depth_m == 0).mean() > 0.3
     assert known.surgeries == 1 and known.unsaved
     story.world.undo()
     story.tell_cloud()
-    assert known.horizon.coverage(story.at(90)) == covered
-    assert (known.timeline.keyframes_for(story.at(90), 1)[0].depth_m > 0).all()
+    assert known.horizon.coverage(story.at(90)) == pytest.approx(covered, abs=0.02)
+    assert all((k.depth_m > 0).all() for k in known.timeline.keyframes)
 
 
 def test_hidden_points_can_be_shown_again(story):
@@ -157,4 +157,4 @@ def test_hidden_points_can_be_shown_again(story):
     assert hidden.sum() == len(story.right_wall()) > 0
     story.change("show", story.right_wall())
     assert story.known.table.read.sum() == story.drawn()
-    assert story.known.horizon.coverage(story.at(45)) == before
+    assert story.known.horizon.coverage(story.at(45)) == pytest.approx(before, abs=0.02)
