@@ -38,7 +38,17 @@ from explorer.keymap import Action
 from explorer.known_world import KnownWorld
 from explorer.obstacles import Obstacles
 from explorer.pilot import Controls
-from explorer.protocol import Failure, Progress, Ready, Saved, SegmentReady, Stage, Start
+from explorer.protocol import (
+    Changed,
+    CloudReset,
+    Failure,
+    Progress,
+    Ready,
+    Saved,
+    SegmentReady,
+    Stage,
+    Start,
+)
 from explorer.screen import Screen
 from explorer.snapshots import Snapshots
 from explorer.start import first_start, first_stops
@@ -221,6 +231,11 @@ class Explorer:
                 self.progress = None
                 if event.request >= 0 or event.segment.index == 0:
                     self.log.segment(event.segment)
+            case Changed():
+                segments = self.known.history.newest + 1
+                self.log.memory(event.kind, len(event.ids), event.points, segments)
+            case CloudReset():
+                self.log.memory("reset", 0, len(event.ids), event.segments)
             case Saved():
                 self.known.unsaved = False
                 self.say(f"saved {event.path}")

@@ -1,4 +1,7 @@
-"""What happens in the window, one JSON object per line, for programs that watch from outside."""
+"""What happens in the window, one JSON object per line, for programs that watch from outside.
+
+Lines of type `display`, `segment` and `input`; and `memory` where it was changed by hand or anew.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ STAGES = ("read", "denoise", "decode", "depth", "filter", "write", "total")
 
 
 class EventLog:
-    """Writes lines of type `display` each second, `segment` and `input` as they come.
+    """Writes lines of type `display` each second, the others as they come.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -60,6 +63,10 @@ class EventLog:
 
     def segment(self, segment: Segment) -> None:
         self._write("segment", **segment_entry(segment))
+
+    def memory(self, what: str, changed: int, points: int, segments: int) -> None:
+        """Surgery, or `what` "reset": the points were sent anew, as after an undo."""
+        self._write("memory", what=what, changed=changed, points=points, segments=segments)
 
     def input(self, now_s: float, **what: Any) -> None:
         self._write("input", t=round(now_s - self._start_s, 3), **what)

@@ -33,6 +33,7 @@ class Desk:
         self.folder, self.log = folder, folder / "log.ndjson"
         self.server, self.display = start_x_server(folder)
         self.env = {**os.environ, "DISPLAY": self.display, "SDL_VIDEODRIVER": "x11"}
+        self.env["SDL_VIDEO_WINDOW_POS"] = "0,0"
         self.errors = (folder / "errors.txt").open("w")
         self.started_s = time.monotonic()
         self.app = subprocess.Popen(
