@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 import mirage_engine
 from explorer import pictures
-from explorer.camera_files import read_cameras
+from explorer.camera_files import check_name, read_cameras
 from mirage_engine import (
     CONFIG_DIR,
     ConfigError,
@@ -64,6 +64,7 @@ class Options:
     headless: bool = False
     out: Path | None = None  # folder of a headless run
     record: Path | None = None  # .mp4
+    cameras: Path | None = None  # where a headless run's poses go; the name says the format
     load: Path | None = None  # saved world
     size: tuple[int, int] | None = None  # window (width, height), px; None as explorer.toml says
     fullscreen: bool = False
@@ -128,6 +129,10 @@ def parse(argv: Sequence[str]) -> Options:
         raise ConfigError(f"--record {values['record']}: the name must end in .mp4")
     if values["tour"] is not None and values["path"] is not None:
         raise ConfigError("--tour and --path both say where to walk; give one of them")
+    if values["cameras"] is not None and not values["headless"]:
+        raise ConfigError(
+            f"--cameras {values['cameras']}: goes with --headless, whose walk it keeps"
+        )
     brought = [key for key in ("config", "seed", "memory") if values[key] is not None]
     if values["load"] is not None and brought:
         raise ConfigError(f"--{brought[0]} does not go with --load; a saved world brings its own")
@@ -155,7 +160,10 @@ def check(options: Options) -> None:
         load_tour(options.tour)
     if options.path is not None:
         read_cameras(options.path, lens, _intrinsics(preset))
-    for flag, path in (("--record", options.record), ("--log", options.log)):
+    if options.cameras is not None:
+        check_name(options.cameras)
+    written = {"--record": options.record, "--log": options.log, "--cameras": options.cameras}
+    for flag, path in written.items():
         if path is not None:
             _check_folder(path.parent, f"{flag} {path}")
             if path.is_dir():
@@ -206,6 +214,7 @@ def _parser() -> _Parser:
     flag("--headless", action="store_true", help="walk without a window and write a report")
     flag("--out", type=Path, metavar="DIR", help="folder for what --headless writes")
     flag("--record", type=Path, metavar="FILE.mp4", help="record a video")
+    flag("--cameras", type=Path, metavar="FILE", help="write the poses of a --headless walk")
     flag("--size", type=_size, metavar="WxH", help="window size in pixels")
     flag("--fullscreen", action="store_true", help="fill the screen")
     flag("--device", type=_device, metavar="auto|cpu|cuda[:N]")

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from explorer import contact_sheet, pictures, recorder
-from explorer.camera_files import read_cameras
+from explorer.camera_files import read_cameras, write_cameras
 from explorer.cli import DEFAULT_TOUR, Options
 from explorer.render.memory_picture import render_memory_picture
 from explorer.report import Walk, report, to_json
@@ -81,6 +81,9 @@ def _write(walk: Walk, options: Options) -> list[Path]:
     if options.record is not None:
         recorder.write_video(options.record, frames, FPS)
         files.append(options.record)
+    if options.cameras is not None:
+        write_cameras(options.cameras, cameras)
+        files.append(options.cameras)
     if options.log is not None:
         entries = [{"type": "segment", **entry} for entry in content["segments_log"]]
         _write_text(options.log, "".join(to_json(entry) + "\n" for entry in entries))

@@ -62,6 +62,8 @@ def picture(path: Path, width: int, height: int) -> Path:
         (["--size", "0x600"], ["--size", "0x600"]),
         (["--device", "gpu"], ["--device", "gpu", "cuda"]),
         (["--record", "walk.avi"], ["--record walk.avi", ".mp4"]),
+        (["--headless", "--cameras", "walk.csv"], ["walk.csv", "w2c.txt", "transforms.json"]),
+        (["--cameras", "walk.txt"], ["--cameras walk.txt", "--headless"]),
         (["--scene", "1", "--image", "a.png"], ["--image", "not allowed with", "--scene"]),
         (["--tour", "square", "--path", "a.txt"], ["--tour", "--path"]),
         (["--load", "w.mirage", "--memory", "none"], ["--memory", "--load"]),
@@ -136,10 +138,11 @@ def test_a_camera_file_with_a_wrong_number_of_columns_names_the_line(capsys, col
     assert "walk.txt" in line and "column" in line
 
 
-@pytest.mark.parametrize("flag", ["--out", "--record", "--log"])
+@pytest.mark.parametrize("flag", ["--out", "--record", "--log", "--cameras"])
 def test_a_place_that_cannot_be_written_is_refused_before_any_work(capsys, flag):
     Path("file").write_text("in the way")
-    name = "file/below" if flag == "--out" else "file/below.mp4"
+    suffix = {"--out": "", "--cameras": ".json"}.get(flag, ".mp4")
+    name = f"file/below{suffix}"
     line = refused(capsys, "--headless", flag, name)
     assert flag in line and "cannot be written" in line
 
