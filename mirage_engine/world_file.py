@@ -6,13 +6,15 @@
     start.png thumbnail.png     first and last picture
 
 Every file is written whole under a temporary name and renamed; `world.json` comes last and is the
-commit. Latents are named by content, so that saving again writes only what is new.
+commit. Latents are named by content, so that saving again writes only what is new. Each file has a
+seal of its own, so that any two saves mix after a crash, and damage is found before use.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,8 +30,10 @@ from mirage_engine.checkpoints import load_state, save_state
 from mirage_engine.config import ConfigError, Preset, from_dict
 from mirage_engine.files import replacing
 from mirage_engine.parts import Memory
+from mirage_engine.seal import UNSEALED, check_seal, check_seals, is_sealed, seal, sealed_names
 
-FORMAT = 1
+FORMAT = 2
+LATENTS = re.compile(r"latents/\d{6}-[0-9a-f]{8}\.safetensors")
 NUMBERS = ("coverage", "points_added", "points", "nbytes", "residual", "seconds")
 
 
@@ -57,19 +61,24 @@ def save(
 ) -> None:
     """Raises ConfigError when the folder cannot be written."""
     try:
+        if (path / "latents").is_symlink():
+            raise OSError(f"{path}/latents is a link")
         (path / "latents").mkdir(parents=True, exist_ok=True)
         before = set((path / "latents").glob("*.safetensors"))
         names = [_save_latents(path, i, entry.latents) for i, entry in enumerate(entries)]
         memory.save(path / "memory.safetensors")
         _save_pictures(path, len(entries), show, path / names[0] in before)
         data = {
+            **UNSEALED,
             "format": FORMAT,
+            "files": sealed_names(path, (".safetensors", ".png")),
             **header,
             "preset": dataclasses.asdict(header["preset"]),
             "segments": [_to_json(entry, name) for entry, name in zip(entries, names, strict=True)],
         }
         with replacing(path / "world.json") as part:
             part.write_text(json.dumps(data), "utf-8")
+            seal(part)
         for stale in set((path / "latents").glob("*.safetensors")) - {path / n for n in names}:
             stale.unlink()
     except OSError as error:
@@ -79,6 +88,7 @@ def save(
 def load(path: Path, memory: Memory, channels: int) -> Saved:
     """Reads a world into `memory` and returns the rest. Raises ConfigError, naming the part."""
     data = read_header(path)
+    check_seals(path, data["files"])
     entries = []
     for i, item in enumerate(data["segments"]):
         try:
@@ -87,14 +97,20 @@ def load(path: Path, memory: Memory, channels: int) -> Saved:
                 for p in item["c2w"]
             )
             numbers = {key: item[key] for key in NUMBERS}
-            file, frames = path / item["latents"], len(item["c2w"])
+            name, frames = item["latents"], len(item["c2w"])
+            if not LATENTS.fullmatch(name):
+                raise ValueError(f"its latents are not named {name!r}")
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"{path}/world.json: segment {i} is damaged ({error})") from None
+        file = path / name
+        check_seal(file)
         latents = load_state(file)[0].get("latents")
         if latents is None or latents.ndim != 4 or latents.shape[1] != channels:
             raise ConfigError(f"{file}: holds no latents of {channels} channels")
         if not 1 <= len(latents) <= frames:
             raise ConfigError(f"{file}: has {len(latents)} latent frames for {frames} pictures")
+        if name != _latents_name(i, latents):
+            raise ConfigError(f"{file}: holds the latents of another segment")
         entries.append({"latents": latents, "cameras": cameras, **numbers})
     memory.load(path / "memory.safetensors")
     # A save that was cut short left memory one segment ahead or behind: use what both know.
@@ -115,26 +131,32 @@ def read_header(path: Path) -> dict[str, Any]:
         data = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: not a world folder (no world.json in it)") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: cannot be read ({error})") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ConfigError(f"{file}: not a world of format {FORMAT}")
-    missing = {"seed", "scene", "preset", "segments"} - data.keys()
+    check_seal(file)
+    missing = {"seed", "scene", "preset", "segments", "files"} - data.keys()
     if missing or not isinstance(data["segments"], list) or not data["segments"]:
         raise ConfigError(f"{file}: damaged, without {', '.join(sorted(missing)) or 'segments'}")
     whole = isinstance(data["seed"], int) and isinstance(data["scene"], int | None)
+    whole = whole and isinstance(data["files"], list)
     if not whole or not isinstance(data["preset"], dict):
-        raise ConfigError(f"{file}: damaged, with a broken seed, scene or preset")
+        raise ConfigError(f"{file}: damaged, with a broken seed, scene, preset or files")
     data["preset"] = from_dict(data["preset"], Preset, f"{file}: preset")
     return data
 
 
 def _save_latents(path: Path, index: int, latents: Tensor) -> str:
-    crc = zlib.crc32(latents.contiguous().numpy().tobytes())
-    name = f"latents/{index:06d}-{crc:08x}.safetensors"
-    if not (path / name).exists():
+    name = _latents_name(index, latents)
+    if not is_sealed(path / name):
         save_state({"latents": latents.contiguous()}, path / name, {"segment": index})
     return name
+
+
+def _latents_name(index: int, latents: Tensor) -> str:
+    crc = zlib.crc32(latents.contiguous().numpy().tobytes())
+    return f"latents/{index:06d}-{crc:08x}.safetensors"
 
 
 def _save_pictures(
