@@ -34,11 +34,12 @@ from explorer.horizon import Horizon
 from explorer.keymap import Action
 from explorer.known_world import KnownWorld
 from explorer.obstacles import Obstacles
-from explorer.pictures import read_image
+from explorer.pictures import about
 from explorer.pilot import Controls
 from explorer.protocol import Failure, Progress, Ready, Saved, SegmentReady, Stage, Start
 from explorer.screen import Screen
 from explorer.snapshots import Snapshots
+from explorer.start import first_start, first_stops
 from explorer.view import Toasts, View
 from explorer.walker import Walker
 from explorer.window import PygameWindow
@@ -46,11 +47,8 @@ from mirage_engine import (
     Camera,
     ConfigError,
     Preset,
-    TourStop,
-    load_tour,
     pinhole,
     pose,
-    tour_cameras,
 )
 
 log = logging.getLogger("mirage")
@@ -130,6 +128,8 @@ class Explorer:
         if self.options.record is not None:
             self.film = Film(self.options.record, self.now_s)
         self.begin(self.start, self.seed)
+        if self.options.image is not None:
+            self.say(about(self.options.image, self.preset))
         while not self.quit:
             began_s = clock_s()
             self.step(began_s)
@@ -216,6 +216,8 @@ class Explorer:
 
     def _fail(self, failure: Failure) -> None:
         begun = self.known.start is not None
+        if failure.doing in ("begin", "restore"):  # what comes back is not what was to be opened
+            self.world_path = None
         if failure.user and failure.doing in ("begin", "restore") and not begun:
             raise ConfigError(failure.text)
         if failure.doing == "generate":  # the same again would fail again
@@ -287,30 +289,3 @@ class Explorer:
             held = {k: v for k, v in vars(controls).items() if v}
             self.log.input(self.now_s, controls=held)
         self._controls = controls
-
-
-def first_start(options: Options, size: tuple[int, int]) -> Start:
-    """Where the command line lets the world begin. Raises ConfigError: the image is no use."""
-    if options.load is not None:
-        return Start("file", path=str(options.load))
-    if options.image is not None:
-        return Start("image", image=read_image(options.image, size))
-    if options.prompt is not None:
-        return Start("prompt", prompt=options.prompt)
-    assert options.scene is not None, "the command line fills in a scene"
-    return Start("scene", scene=options.scene)
-
-
-def first_stops(options: Options, start: Camera) -> list[TourStop]:
-    """The walk that the command line asked for, from where the world begins."""
-    if options.tour is not None:
-        return tour_cameras(load_tour(options.tour), start)
-    return file_stops(options.path, start) if options.path is not None else []
-
-
-def file_stops(path: Path, start: Camera) -> list[TourStop]:
-    """The cameras of a file as a walk from `start`."""
-    from explorer.camera_files import read_cameras
-
-    cameras = read_cameras(path, start.size, start.intrinsics)
-    return [TourStop(start.moved(start.c2w @ camera.c2w)) for camera in cameras]

@@ -55,6 +55,8 @@ class Options:
 
     config: str = "pocket"  # preset name or TOML file
     image: Path | None = None
+    fit: pictures.Fit = "crop"  # how the image comes to the lens's shape
+    fov: float | None = None  # degrees across the whole image; None asks its EXIF
     prompt: str | None = None
     scene: int | None = None
     seed: int = 0
@@ -73,12 +75,14 @@ class Options:
     verbose: bool = False
 
     def preset(self) -> Preset:
-        """The preset asked for, with the memory asked for. Raises ConfigError."""
+        """The preset, with the memory asked for and the image's lens. Raises ConfigError."""
         preset = load_config(self.config)
-        if self.memory is None:
-            return preset
-        memory = replace(preset.memory, kind=self.memory)  # type: ignore[arg-type]
-        return replace(preset, memory=memory)
+        if self.memory is not None:
+            memory = replace(preset.memory, kind=self.memory)  # type: ignore[arg-type]
+            preset = replace(preset, memory=memory)
+        if self.image is not None:
+            preset = pictures.with_lens_of(preset, self.image, self.fit, self.fov)
+        return preset
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -133,6 +137,9 @@ def parse(argv: Sequence[str]) -> Options:
         raise ConfigError(
             f"--cameras {values['cameras']}: goes with --headless, whose walk it keeps"
         )
+    for flag in ("fit", "fov"):
+        if values[flag] is not None and values["image"] is None:
+            raise ConfigError(f"--{flag}: goes with --image, whose shape it is about")
     brought = [key for key in ("config", "seed", "memory") if values[key] is not None]
     if values["load"] is not None and brought:
         raise ConfigError(f"--{brought[0]} does not go with --load; a saved world brings its own")
@@ -151,7 +158,7 @@ def check(options: Options) -> None:
     preset = options.preset()
     lens = (preset.lens.height, preset.lens.width)
     if options.image is not None:
-        pictures.read_image(options.image, lens)
+        pictures.read_image(options.image, lens, options.fit)
     if options.prompt is not None and preset.codec.kind == "pocket":
         raise ConfigError(f"--prompt: preset '{preset.name}' takes no text; try --image or --scene")
     if options.load is not None and not options.load.exists():
@@ -204,6 +211,8 @@ def _parser() -> _Parser:
     flag("--config", metavar="NAME|FILE", help="preset, or a TOML file of one")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--image", type=Path, metavar="FILE", help="begin in a photograph")
+    flag("--fit", choices=pictures.FITS, help="cut the image to shape, or show all of it")
+    flag("--fov", type=_degrees, metavar="DEGREES", help="across the whole image; else by its EXIF")
     start.add_argument("--prompt", type=_text, metavar="TEXT", help="begin with a description")
     start.add_argument("--scene", type=_count, metavar="N", help="begin in rendered rooms")
     start.add_argument("--load", type=Path, metavar="FILE", help="go on with a saved world")
@@ -235,6 +244,19 @@ def _count(value: str) -> int:
     if not re.fullmatch(r"\d{1,18}", value):
         raise argparse.ArgumentTypeError(f"must be a whole number from 0, got '{value}'")
     return int(value)
+
+
+def _degrees(value: str) -> float:
+    lowest, highest = pictures.FOV_DEG
+    try:
+        degrees = float(value)
+    except ValueError:
+        degrees = 0.0
+    if not lowest <= degrees <= highest:
+        raise argparse.ArgumentTypeError(
+            f"must be {lowest:.0f} to {highest:.0f} degrees, got '{value}'"
+        )
+    return degrees
 
 
 def _size(value: str) -> tuple[int, int]:

@@ -127,7 +127,8 @@ def _begin(world: World, options: Options) -> Segment:
         return world.segment(world.segments - 1)
     if options.image is not None:
         size = (world.preset.lens.height, world.preset.lens.width)
-        return world.begin(image=pictures.read_image(options.image, size))
+        log.info(pictures.about(options.image, world.preset))
+        return world.begin(image=pictures.read_image(options.image, size, options.fit))
     if options.prompt is not None:
         return world.begin(prompt=options.prompt)
     assert options.scene is not None, "the command line fills in a scene"

@@ -19,7 +19,8 @@ LENS = pinhole(SIZE, 77.0)
 OTHER = np.array([[180.0, 0, 120.0], [0, 180.0, 90.0], [0, 0, 1]])
 URL = "https://www.youtube.com/watch?v=none"
 NAMES = ("walk.txt", "w2c.txt", "transforms.json", "images.txt", "cameras.txt", "walk.json")
-DATA = Path(os.environ.get("MIRAGE_DATA", "../shared/data"))
+DATA = Path(os.environ.get("MIRAGE_DATA", Path(__file__).parents[2] / "../shared/data"))
+SPATIA = DATA / "spatia_case_1" / "w2c.txt"
 
 
 def turned(rng: np.random.Generator, angle: float) -> np.ndarray:
@@ -205,18 +206,16 @@ def test_a_mistake_in_colmaps_files_is_named(tmp_path, cameras, images, words):
         assert word in message
 
 
-@pytest.mark.skipif(not DATA.exists(), reason=f"no {DATA} (MIRAGE_DATA)")
+@pytest.mark.skipif(not SPATIA.exists(), reason=f"no camera file at {SPATIA} (MIRAGE_DATA)")
 def test_a_real_spatia_walk_passes_through_every_format(tmp_path):
     """Its first line is not quite the identity; that frame becomes the world's."""
-    path = DATA / "spatia_case_1" / "w2c.txt"
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    got = read_cameras(path, SIZE, LENS)
+    rows = [json.loads(line) for line in SPATIA.read_text().splitlines()]
+    got = read_cameras(SPATIA, SIZE, LENS)
     assert len(got) == len(rows)
     w2c = np.array(rows[-1]) @ np.linalg.inv(np.array(rows[0]))
     assert np.allclose(got[-1].w2c, w2c, atol=1e-5)
-    fx, fy, _, _ = np.array(
-        path.with_name("intrinsics.txt").read_text().strip("[] \n").split(), float
-    )
+    lens = SPATIA.with_name("intrinsics.txt").read_text().strip("[] \n").split()
+    fx, fy = float(lens[0]), float(lens[1])
     assert np.allclose(got[0].intrinsics[:2, :2], np.eye(2) * fx * max(256, 160 * fy / fx), atol=1)
     for name in NAMES:
         write_cameras(tmp_path / name, got)
