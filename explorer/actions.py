@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.cli import DEFAULT_SCENE, DEFAULT_TOUR
+from explorer.cli import DEFAULT_SCENE, DEFAULT_TOUR, Options
 from explorer.files import free_name, newest_world, world_name
 from explorer.film import Film
 from explorer.keymap import Action
+from explorer.pictures import about
 from explorer.protocol import Start
+from explorer.start import first_start
 from mirage_engine import ConfigError, load_tour, tour_cameras
 
 if TYPE_CHECKING:
@@ -154,9 +156,31 @@ def load(e: Explorer) -> None:
     if path is None:
         e.say(f"no saved world in {e.config.worlds_dir}; Ctrl+S saves one")
         return
+    open_world(e, path)
+
+
+def open_world(e: Explorer, path: Path) -> None:
     e.begin(Start("file", path=str(path.absolute())), e.seed)
     e.world_path = path
     e.say(f"opening {path}")
+
+
+def drop(e: Explorer) -> None:
+    """Opens a world folder; any other file is a picture to begin in."""
+    path = e.bindings.dropped
+    assert path is not None, "the bindings keep what was dropped"
+    if (path / "world.json").is_file():
+        open_world(e, path)
+        return
+    options = Options(e.options.config, image=path, memory=e.options.memory, fit=e.options.fit)
+    try:
+        preset, start = options.preset(), first_start(options, e.lens.size)
+    except ConfigError as error:
+        e.say(str(error).removeprefix("--image "))
+        return
+    e.preset = preset
+    e.begin(start, e.seed)
+    e.say(about(path, preset))
 
 
 def new_world(e: Explorer) -> None:
@@ -216,6 +240,7 @@ ACTIONS: dict[Action, Callable[[Explorer], None]] = {
     Action.QUIT: leave,
     Action.CAPTURE_MOUSE: nothing,
     Action.FREE_MOUSE: nothing,
+    Action.DROP: drop,
     Action.TOGGLE_FLY: nothing,
     Action.WALK_HOME: nothing,
     Action.ESCAPE: nothing,

@@ -37,6 +37,7 @@ from explorer.inspection import Inspection
 from explorer.keymap import Action
 from explorer.known_world import KnownWorld
 from explorer.obstacles import Obstacles
+from explorer.pictures import about
 from explorer.pilot import Controls
 from explorer.protocol import (
     Changed,
@@ -149,6 +150,8 @@ class Explorer:
             self.inspection.open_record(self, self.options.inspect)
         else:
             self.begin(self.start, self.seed)
+        if self.options.image is not None:
+            self.say(about(self.options.image, self.preset))
         while not self.quit:
             began_s = clock_s()
             self.step(began_s)
@@ -248,6 +251,8 @@ class Explorer:
 
     def _fail(self, failure: Failure) -> None:
         begun = self.known.start is not None
+        if failure.doing in ("begin", "restore"):  # what comes back is not what was to be opened
+            self.world_path = None
         if failure.user and failure.doing in ("begin", "restore") and not begun:
             raise ConfigError(failure.text)
         if failure.doing == "generate":  # the same again would fail again

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pygame
@@ -36,6 +37,7 @@ class Bindings:
         self._map = make_key_map(config, source)
         self.captured = False
         self._may_capture = True
+        self.dropped: Path | None = None  # the last file that was dropped on the window
         self._down: set[int] = set()  # scancodes, so that key repeat is no new press
         self._held: set[Hold] = set()
         self._axes: dict[int, float] = {}  # gamepad, -1..1
@@ -133,6 +135,9 @@ class Bindings:
                 return
             self.captured = True
             actions.append(Action.CAPTURE_MOUSE)
+        elif kind == pygame.DROPFILE:
+            self.dropped = Path(event.file)
+            actions.append(Action.DROP)
         elif kind == pygame.CONTROLLERAXISMOTION:
             self._axes[event.axis] = max(-1.0, event.value / AXIS_FULL)
         elif kind == pygame.CONTROLLERBUTTONDOWN and event.button == pygame.CONTROLLER_BUTTON_START:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 import mirage_engine
 from explorer import pictures
-from explorer.camera_files import read_cameras
+from explorer.camera_files import check_name, read_cameras
 from mirage_engine import (
     CONFIG_DIR,
     ConfigError,
@@ -56,6 +56,8 @@ class Options:
 
     config: str = "pocket"  # preset name or TOML file
     image: Path | None = None
+    fit: pictures.Fit = "crop"  # how the image comes to the lens's shape
+    fov: float | None = None  # degrees across the whole image; None asks its EXIF
     prompt: str | None = None
     scene: int | None = None
     seed: int = 0
@@ -65,6 +67,7 @@ class Options:
     headless: bool = False
     out: Path | None = None  # folder of a headless run
     record: Path | None = None  # .mp4
+    cameras: Path | None = None  # where a headless run's poses go; the name says the format
     load: Path | None = None  # saved world
     inspect: Path | None = None  # saved world, looked into without an engine
     size: tuple[int, int] | None = None  # window (width, height), px; None as explorer.toml says
@@ -74,12 +77,14 @@ class Options:
     verbose: bool = False
 
     def preset(self) -> Preset:
-        """The preset asked for, with the memory asked for. Raises ConfigError."""
+        """The preset, with the memory asked for and the image's lens. Raises ConfigError."""
         preset = load_config(self.config)
-        if self.memory is None:
-            return preset
-        memory = replace(preset.memory, kind=self.memory)  # type: ignore[arg-type]
-        return replace(preset, memory=memory)
+        if self.memory is not None:
+            memory = replace(preset.memory, kind=self.memory)  # type: ignore[arg-type]
+            preset = replace(preset, memory=memory)
+        if self.image is not None:
+            preset = pictures.with_lens_of(preset, self.image, self.fit, self.fov)
+        return preset
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -132,6 +137,13 @@ def parse(argv: Sequence[str]) -> Options:
         raise ConfigError(f"--record {values['record']}: the name must end in .mp4")
     if values["tour"] is not None and values["path"] is not None:
         raise ConfigError("--tour and --path both say where to walk; give one of them")
+    if values["cameras"] is not None and not values["headless"]:
+        raise ConfigError(
+            f"--cameras {values['cameras']}: goes with --headless, whose walk it keeps"
+        )
+    for flag in ("fit", "fov"):
+        if values[flag] is not None and values["image"] is None:
+            raise ConfigError(f"--{flag}: goes with --image, whose shape it is about")
     brought = [key for key in ("config", "seed", "memory") if values[key] is not None]
     for flag in ("load", "inspect"):
         if values[flag] is not None and brought:
@@ -157,7 +169,7 @@ def check(options: Options) -> None:
     preset = options.preset()
     lens = (preset.lens.height, preset.lens.width)
     if options.image is not None:
-        pictures.read_image(options.image, lens)
+        pictures.read_image(options.image, lens, options.fit)
     if options.prompt is not None and preset.codec.kind == "pocket":
         raise ConfigError(f"--prompt: preset '{preset.name}' takes no text; try --image or --scene")
     if options.load is not None and not options.load.exists():
@@ -168,7 +180,10 @@ def check(options: Options) -> None:
         load_tour(options.tour)
     if options.path is not None:
         read_cameras(options.path, lens, _intrinsics(preset))
-    for flag, path in (("--record", options.record), ("--log", options.log)):
+    if options.cameras is not None:
+        check_name(options.cameras)
+    written = {"--record": options.record, "--log": options.log, "--cameras": options.cameras}
+    for flag, path in written.items():
         if path is not None:
             _check_folder(path.parent, f"{flag} {path}")
             if path.is_dir():
@@ -209,6 +224,8 @@ def _parser() -> _Parser:
     flag("--config", metavar="NAME|FILE", help="preset, or a TOML file of one")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--image", type=Path, metavar="FILE", help="begin in a photograph")
+    flag("--fit", choices=pictures.FITS, help="cut the image to shape, or show all of it")
+    flag("--fov", type=_degrees, metavar="DEGREES", help="across the whole image; else by its EXIF")
     start.add_argument("--prompt", type=_text, metavar="TEXT", help="begin with a description")
     start.add_argument("--scene", type=_count, metavar="N", help="begin in rendered rooms")
     start.add_argument("--load", type=Path, metavar="FILE", help="go on with a saved world")
@@ -220,6 +237,7 @@ def _parser() -> _Parser:
     flag("--headless", action="store_true", help="walk without a window and write a report")
     flag("--out", type=Path, metavar="DIR", help="folder for what --headless writes")
     flag("--record", type=Path, metavar="FILE.mp4", help="record a video")
+    flag("--cameras", type=Path, metavar="FILE", help="write the poses of a --headless walk")
     flag("--size", type=_size, metavar="WxH", help="window size in pixels")
     flag("--fullscreen", action="store_true", help="fill the screen")
     flag("--device", type=_device, metavar="auto|cpu|cuda[:N]")
@@ -240,6 +258,19 @@ def _count(value: str) -> int:
     if not re.fullmatch(r"\d{1,18}", value):
         raise argparse.ArgumentTypeError(f"must be a whole number from 0, got '{value}'")
     return int(value)
+
+
+def _degrees(value: str) -> float:
+    lowest, highest = pictures.FOV_DEG
+    try:
+        degrees = float(value)
+    except ValueError:
+        degrees = 0.0
+    if not lowest <= degrees <= highest:
+        raise argparse.ArgumentTypeError(
+            f"must be {lowest:.0f} to {highest:.0f} degrees, got '{value}'"
+        )
+    return degrees
 
 
 def _size(value: str) -> tuple[int, int]:

@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from explorer import contact_sheet, pictures, recorder
-from explorer.camera_files import read_cameras
+from explorer.camera_files import read_cameras, write_cameras
 from explorer.cli import DEFAULT_TOUR, Options
 from explorer.render.memory_picture import render_memory_picture
 from explorer.report import Walk, coverage_rows, report, to_json
@@ -93,6 +93,9 @@ def _write(walk: Walk, options: Options) -> list[Path]:
     if options.record is not None:
         recorder.write_video(options.record, frames, FPS)
         files.append(options.record)
+    if options.cameras is not None:
+        write_cameras(options.cameras, cameras)
+        files.append(options.cameras)
     if options.log is not None:
         entries = [{"type": "segment", **entry} for entry in content["segments_log"]]
         _write_text(options.log, "".join(to_json(entry) + "\n" for entry in entries))
@@ -142,7 +145,8 @@ def _begin(world: World, options: Options) -> Segment:
         return world.segment(world.segments - 1)
     if options.image is not None:
         size = (world.preset.lens.height, world.preset.lens.width)
-        return world.begin(image=pictures.read_image(options.image, size))
+        log.info(pictures.about(options.image, world.preset))
+        return world.begin(image=pictures.read_image(options.image, size, options.fit))
     if options.prompt is not None:
         return world.begin(prompt=options.prompt)
     assert options.scene is not None, "the command line fills in a scene"

@@ -69,6 +69,7 @@ class Action(StrEnum):
     QUIT = "quit"
     CAPTURE_MOUSE = "capture_mouse"
     FREE_MOUSE = "free_mouse"
+    DROP = "drop"  # a file was dropped on the window; `Bindings.dropped` says which
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def first_start(options: Options, size: tuple[int, int]) -> Start:
     if saved is not None:
         return Start("file", path=str(saved))
     if options.image is not None:
-        return Start("image", image=read_image(options.image, size))
+        return Start("image", image=read_image(options.image, size, options.fit))
     if options.prompt is not None:
         return Start("prompt", prompt=options.prompt)
     assert options.scene is not None, "the command line fills in a scene"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mirage_engine.config import ConfigError
 from mirage_engine.files import replacing
+from mirage_engine.seal import UNSEALED, seal
 
 ENGINE_DIR = Path(__file__).parent
 
@@ -35,7 +36,8 @@ def save_state(state: dict[str, Tensor], path: Path, header: dict[str, Any]) -> 
     """Raises OSError when the file cannot be written."""
     try:
         with replacing(path) as part:
-            save_file(state, part, metadata={"mirage": json.dumps(header)})
+            save_file(state, part, metadata={**UNSEALED, "mirage": json.dumps(header)})
+            seal(part)
     except SafetensorError as error:
         raise OSError(str(error)) from None
 

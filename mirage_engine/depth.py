@@ -11,8 +11,10 @@ from torch import Tensor
 from mirage_engine.camera import Camera
 from mirage_engine.parts import Decoded
 
-# The room that a picture without depth is taken to be, around the camera.
-FLOOR_M, CEILING_M, SIDE_M, BACK_M = 1.5, 1.2, 2.5, 5.0
+# The room that a picture without depth is taken to be, around the camera: the box that is nearest
+# to the log depth of 240 views of training scenes, 55 to 90 degrees wide. On 160 views of test
+# scenes its depth is off by 29 % on average, and neither the codec nor the generator improves it.
+FLOOR_M, CEILING_M, SIDE_M, BACK_M = 1.5, 1.15, 2.0, 4.3
 
 
 class CodecDepth:

@@ -16,6 +16,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)  # a left-over, or a link to somewhere else
     try:
         part.touch()  # so that a place where nothing may be written shows before any work
         yield part

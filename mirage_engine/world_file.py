@@ -7,7 +7,8 @@
     start.png thumbnail.png     first and last picture
 
 Every file is written whole under a temporary name and renamed; `world.json` comes last and is the
-commit. Latents are named by content, so that saving again writes only what is new.
+commit. Latents are named by content, so that saving again writes only what is new. Each file has a
+seal of its own, so that any two saves mix after a crash, and damage is found before use.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from mirage_engine.checkpoints import load_state, save_state
 from mirage_engine.config import ConfigError, Preset
 from mirage_engine.files import replacing
 from mirage_engine.parts import Codec, Memory
+from mirage_engine.seal import UNSEALED, check_seals, is_sealed, seal, sealed_names
 from mirage_engine.world_record import (
     FORMAT,
     EditRecord,
@@ -61,6 +63,8 @@ def save(path: Path, content: Content, memory: Memory, codec: Codec) -> None:
     """Raises ConfigError when the folder cannot be written."""
     entries = content.entries
     try:
+        if (path / "latents").is_symlink():
+            raise OSError(f"{path}/latents is a link")
         (path / "latents").mkdir(parents=True, exist_ok=True)
         before = set((path / "latents").glob("*.safetensors"))
         names = [_save_latents(path, i, entry.latents) for i, entry in enumerate(entries)]
@@ -68,7 +72,9 @@ def save(path: Path, content: Content, memory: Memory, codec: Codec) -> None:
         _save_colors(path, codec)
         _save_pictures(path, entries, codec, path / names[0] in before)
         data = {
+            **UNSEALED,
             "format": FORMAT,
+            "files": sealed_names(path, (".safetensors", ".png")),
             "seed": content.seed,
             "scene": content.scene,
             "preset": dataclasses.asdict(content.preset),
@@ -77,6 +83,7 @@ def save(path: Path, content: Content, memory: Memory, codec: Codec) -> None:
         }
         with replacing(path / "world.json") as part:
             part.write_text(json.dumps(data), "utf-8")
+            seal(part)
         for stale in set((path / "latents").glob("*.safetensors")) - {path / n for n in names}:
             stale.unlink()
     except OSError as error:
@@ -86,9 +93,13 @@ def save(path: Path, content: Content, memory: Memory, codec: Codec) -> None:
 def load(path: Path, memory: Memory, channels: int) -> Content:
     """Reads a world into `memory` and returns the rest. Raises ConfigError, naming the part."""
     data = read_header(path)
+    check_seals(path, data["files"])
+    records = read_segments(path, data)
+    names = [item["latents"] for item in data["segments"]]
+    check_seals(path, names)
     entries = [
-        Entry(**vars(record), latents=_load_latents(path / item["latents"], record, channels))
-        for record, item in zip(read_segments(path, data), data["segments"], strict=True)
+        Entry(**vars(record), latents=_load_latents(path, i, name, record, channels))
+        for i, (record, name) in enumerate(zip(records, names, strict=True))
     ]
     memory.load(path / "memory.safetensors")
     entries, edits = _agreed(memory, entries, data["edits"])
@@ -114,19 +125,28 @@ def _agreed(
 
 
 def _save_latents(path: Path, index: int, latents: Tensor) -> str:
-    crc = zlib.crc32(latents.contiguous().numpy().tobytes())
-    name = f"latents/{index:06d}-{crc:08x}.safetensors"
-    if not (path / name).exists():
+    name = _latents_name(index, latents)
+    if not is_sealed(path / name):
         save_state({"latents": latents.contiguous()}, path / name, {"segment": index})
     return name
 
 
-def _load_latents(file: Path, record: SegmentRecord, channels: int) -> Tensor:
-    latents, frames = load_state(file)[0].get("latents"), len(record.cameras)
+def _latents_name(index: int, latents: Tensor) -> str:
+    crc = zlib.crc32(latents.contiguous().numpy().tobytes())
+    return f"latents/{index:06d}-{crc:08x}.safetensors"
+
+
+def _load_latents(
+    path: Path, index: int, name: str, record: SegmentRecord, channels: int
+) -> Tensor:
+    file, frames = path / name, len(record.cameras)
+    latents = load_state(file)[0].get("latents")
     if latents is None or latents.ndim != 4 or latents.shape[1] != channels:
         raise ConfigError(f"{file}: holds no latents of {channels} channels")
     if not 1 <= len(latents) <= frames:
         raise ConfigError(f"{file}: has {len(latents)} latent frames for {frames} pictures")
+    if name != _latents_name(index, latents):
+        raise ConfigError(f"{file}: holds the latents of another segment")
     return latents
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from safetensors import SafetensorError, safe_open
 from mirage_engine.camera import Camera
 from mirage_engine.config import ConfigError, Preset, from_dict
 from mirage_engine.inspection import MEMORY_FORMAT, NEVER, EditKind
+from mirage_engine.seal import check_seal, check_seals
 
 FORMAT = 2
+LATENTS = re.compile(r"latents/\d{6}-[0-9a-f]{8}\.safetensors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +96,7 @@ def read_record(path: Path | str) -> WorldRecord:
     """Raises ConfigError, naming the part that is damaged."""
     path = Path(path)
     data = read_header(path)
+    check_seals(path, data["files"])
     segments = read_segments(path, data)
     return WorldRecord(
         preset=data["preset"].name,
@@ -113,16 +117,18 @@ def read_header(path: Path) -> dict[str, Any]:
         data = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: not a world folder (no world.json in it)") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: cannot be read ({error})") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ConfigError(f"{file}: not a world of format {FORMAT}")
-    missing = {"seed", "scene", "preset", "segments", "edits"} - data.keys()
+    check_seal(file)
+    missing = {"seed", "scene", "preset", "segments", "edits", "files"} - data.keys()
     if missing or not isinstance(data["segments"], list) or not data["segments"]:
         raise ConfigError(f"{file}: damaged, without {', '.join(sorted(missing)) or 'segments'}")
     whole = isinstance(data["seed"], int) and isinstance(data["scene"], int | None)
+    whole = whole and isinstance(data["files"], list)
     if not whole or not isinstance(data["preset"], dict):
-        raise ConfigError(f"{file}: damaged, with a broken seed, scene or preset")
+        raise ConfigError(f"{file}: damaged, with a broken seed, scene, preset or files")
     data["preset"] = from_dict(data["preset"], Preset, f"{file}: preset")
     data["edits"] = _edits(data["edits"], len(data["segments"]), file)
     return data
@@ -144,7 +150,7 @@ def _segment(item: Any, where: str) -> SegmentRecord:
         rest = {f.name: item[f.name] for f in fields(SegmentRecord) if f.name != "cameras"}
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{where} is damaged ({error})") from None
-    if not cameras or not isinstance(item.get("latents"), str):
+    if not cameras or not LATENTS.fullmatch(str(item.get("latents"))):
         raise ConfigError(f"{where} is damaged (without pictures or latents)")
     return SegmentRecord(cameras, **rest)
 

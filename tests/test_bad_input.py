@@ -62,6 +62,13 @@ def picture(path: Path, width: int, height: int) -> Path:
         (["--size", "0x600"], ["--size", "0x600"]),
         (["--device", "gpu"], ["--device", "gpu", "cuda"]),
         (["--record", "walk.avi"], ["--record walk.avi", ".mp4"]),
+        (["--headless", "--cameras", "walk.csv"], ["walk.csv", "w2c.txt", "transforms.json"]),
+        (["--cameras", "walk.txt"], ["--cameras walk.txt", "--headless"]),
+        (["--fov", "60"], ["--fov", "--image"]),
+        (["--scene", "1", "--fit", "crop"], ["--fit", "--image"]),
+        (["--image", "a.png", "--fov", "wide"], ["--fov", "5 to 160", "wide"]),
+        (["--image", "a.png", "--fov", "180"], ["--fov", "5 to 160", "180"]),
+        (["--image", "a.png", "--fit", "stretch"], ["--fit", "stretch", "letterbox"]),
         (["--scene", "1", "--image", "a.png"], ["--image", "not allowed with", "--scene"]),
         (["--tour", "square", "--path", "a.txt"], ["--tour", "--path"]),
         (["--load", "w.mirage", "--memory", "none"], ["--memory", "--load"]),
@@ -143,10 +150,11 @@ def test_a_camera_file_with_a_wrong_number_of_columns_names_the_line(capsys, col
     assert "walk.txt" in line and "column" in line
 
 
-@pytest.mark.parametrize("flag", ["--out", "--record", "--log"])
+@pytest.mark.parametrize("flag", ["--out", "--record", "--log", "--cameras"])
 def test_a_place_that_cannot_be_written_is_refused_before_any_work(capsys, flag):
     Path("file").write_text("in the way")
-    name = "file/below" if flag == "--out" else "file/below.mp4"
+    suffix = {"--out": "", "--cameras": ".json"}.get(flag, ".mp4")
+    name = f"file/below{suffix}"
     line = refused(capsys, "--headless", flag, name)
     assert flag in line and "cannot be written" in line
 
@@ -202,6 +210,15 @@ def test_without_a_start_a_bundled_scene_opens():
     assert parse(["--scene", "0"]).scene == 0
     assert parse(["--image", "a.png"]).scene is None
     assert parse([]).config == Options().config == "pocket"
+
+
+def test_a_field_of_view_becomes_the_lens_of_the_world():
+    """A picture 400 px wide, of which a lens of 256x160 shows 320."""
+    picture(Path("a.png"), 400, 200)
+    lens = parse(["--image", "a.png", "--fov", "90"]).preset().lens
+    assert np.tan(np.radians(lens.hfov_deg / 2)) == pytest.approx(0.8)
+    lens = parse(["--image", "a.png", "--fov", "90", "--fit", "letterbox"]).preset().lens
+    assert lens.hfov_deg == pytest.approx(90)
 
 
 def test_memory_flag_goes_over_the_preset():

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mirage_engine.config import ConfigError
 from mirage_engine.files import replacing
+from mirage_engine.seal import UNSEALED, seal
 
 _GROWTH = 1.5
 
@@ -102,7 +103,8 @@ def save_stores(path: Path, stores: dict[str, PointStore], metadata: dict[str, s
     }
     try:
         with replacing(path) as draft:
-            save_file(tensors, draft, metadata)
+            save_file(tensors, draft, {**UNSEALED, **metadata})
+            seal(draft)
     except (OSError, SafetensorError) as error:
         raise ConfigError(f"{path}: memory cannot be written ({error})") from None
 

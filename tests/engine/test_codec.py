@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageOps
 from torch.nn import functional as F
 
 from mirage_engine.checkpoints import ENGINE_DIR, save_weights
 from mirage_engine.codecs.pocket import PATCH, PocketCodec, load_codec
 from mirage_engine.config import ConfigError
+from mirage_engine.depth import room_prior
 from mirage_engine.parts import MemoryView
-from tests.engine.tiny_engine import CHANNELS, GRID, SIZE, linear_codec, rooms
+from tests.engine.tiny_engine import CHANNELS, GRID, SIZE, camera_at, linear_codec, rooms
 
+DATA = Path(os.environ.get("MIRAGE_DATA", Path(__file__).parents[2] / "../shared/data"))
+PHOTO = DATA / "spatia_case_1" / "img.jpg"
 SHIPPED = ENGINE_DIR / "pocket" / "codec.safetensors"
 
 
@@ -194,3 +201,13 @@ def test_a_view_from_the_same_place_is_what_was_written():
         scale=torch.zeros(t, h, w),
     )
     assert (codec.at_view(same) - latents).abs().max() < 1e-3
+
+
+@pytest.mark.skipif(not PHOTO.exists(), reason=f"no photograph at {PHOTO} (MIRAGE_DATA)")
+def test_the_shipped_codec_keeps_a_photograph_recognisable():
+    """Far from the rooms that it was trained on, with the depth that a photograph begins with."""
+    with Image.open(PHOTO) as picture:
+        frame = np.asarray(ImageOps.fit(picture.convert("RGB"), (256, 160)))
+    codec, camera = load_codec(str(SHIPPED)), camera_at(size=(160, 256))
+    latents = codec.encode(frame[None], room_prior(camera)[None]).half()
+    assert psnr(codec.decode(latents.float()).frames, torch.tensor(frame[None])) > 28

@@ -16,6 +16,7 @@ from mirage_engine.checkpoints import save_state, save_weights
 from mirage_engine.config import CodecConfig, ConfigError, GeneratorConfig, Preset
 from mirage_engine.inspection import LOCKED, Edit
 from mirage_engine.loading import load_world, open_world
+from mirage_engine.seal import UNSEALED, seal
 from mirage_engine.world import World
 from tests.engine.tiny_engine import LENS, camera_at, linear_codec, tiny_network, tiny_world, walk
 
@@ -185,7 +186,8 @@ def test_nothing_half_written_stays(saved):
 def edit(path: Path, change) -> None:
     data = json.loads(path.read_text())
     change(data)
-    path.write_text(json.dumps(data))
+    path.write_text(json.dumps({**data, **UNSEALED}))
+    seal(path)
 
 
 def lost(path: Path) -> None:

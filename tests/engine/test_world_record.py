@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from mirage_engine.config import ConfigError
 from mirage_engine.inspection import NEVER, Edit
+from mirage_engine.seal import UNSEALED, seal
 from mirage_engine.world import World
 from mirage_engine.world_record import read_record
 from tests.engine.tiny_engine import camera_at, tiny_world, walk
@@ -114,7 +115,8 @@ def test_a_save_that_was_cut_short_shows_what_world_json_knows(template, saved):
     world, data = template[0], json.loads((saved / "world.json").read_text())
     data["segments"].pop()
     data["edits"] = []
-    (saved / "world.json").write_text(json.dumps(data))
+    (saved / "world.json").write_text(json.dumps({**data, **UNSEALED}))
+    seal(saved / "world.json")
     points = read_record(saved).points
     assert points.born.max() == 2 < world.points.born.max()
     assert points.died[points.died != NEVER].max() < 3

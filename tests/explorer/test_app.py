@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pygame
 import pytest
+from PIL import Image
 
 from explorer.actions import ACTIONS
 from explorer.app import Explorer
@@ -73,6 +74,10 @@ class Hands:
     def press(self, key, mod=0):
         self.down(key, mod)
         self.up(key)
+
+    def drop(self, path):
+        self.window.put([pygame.event.Event(pygame.DROPFILE, file=str(path))])
+        self.frames()
 
     def turn(self, count=40):
         """Looks to the right until new ground has been made."""
@@ -195,6 +200,38 @@ def test_a_saved_world_is_opened_where_it_was_left(hands):
     h.press("O", pygame.KMOD_CTRL)
     h.wait(lambda: len(h.app.known.timeline) >= 1 + 4 * segments)
     assert np.allclose(h.app.walker.camera.c2w, camera.c2w, atol=1e-6)
+
+
+def test_a_dropped_picture_begins_a_world_and_a_dropped_folder_opens_one(hands):
+    h = hands().ready()
+    Image.new("RGB", (90, 60)).save(h.folder / "photo.png")
+    h.app.client.save(h.folder / "mine.mirage")
+    h.wait(lambda: any("saved" in text for text in h.said()))
+    h.drop(h.folder / "photo.png")
+    h.wait(lambda: h.app.start.kind == "image" and h.app.known.ready and h.segments() == 0)
+    assert any("photo.png" in text and "outside" in text for text in h.said())
+    h.drop(h.folder / "mine.mirage")
+    h.wait(lambda: h.app.start.kind == "file" and h.app.known.ready and h.segments() == 0)
+    assert h.app.world_path == h.folder / "mine.mirage"
+
+
+def test_what_is_dropped_and_is_no_picture_changes_nothing(hands):
+    h = hands().ready()
+    (h.folder / "notes.txt").write_text("hello")
+    for name in ("notes.txt", "."):
+        h.drop(h.folder / name)
+        assert any(str(h.folder / name) in text for text in h.said())
+    assert (h.app.start.kind, h.app.world_path, h.app.client.state) == ("scene", None, "idle")
+
+
+def test_a_world_that_cannot_be_opened_is_not_saved_over(hands):
+    h = hands().ready()
+    h.press("P")
+    (h.folder / "broken.mirage").mkdir()
+    (h.folder / "broken.mirage" / "world.json").write_text("{}")
+    h.drop(h.folder / "broken.mirage")
+    h.wait(lambda: any("could not restore" in text for text in h.said()))
+    assert h.app.world_path is None
 
 
 def test_a_tour_goes_there_and_back_without_running_ahead_of_what_is_known(hands):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pygame
 import pytest
 
@@ -236,6 +238,12 @@ def test_zqsd_moves_with_the_same_four_keys():
     assert ("W", "undo the last segment, or surgery") in bindings.help_rows()
 
 
+def test_a_dropped_file_is_an_action_that_knows_its_path(bindings):
+    drop = pygame.event.Event(pygame.DROPFILE, file="/somewhere/my photo.jpg")
+    assert bindings.read([drop], FRAME_S) == (Controls(), [Action.DROP])
+    assert bindings.dropped == Path("/somewhere/my photo.jpg")
+
+
 def test_the_help_is_the_table(bindings):
     rows = dict(bindings.help_rows())
     assert rows["W A S D"] == "move"
@@ -247,7 +255,7 @@ def test_the_help_is_the_table(bindings):
 
 
 def test_every_hold_and_action_with_a_key_is_in_the_table_once():
-    made = {Action.ASK_QUIT, Action.QUIT, Action.CAPTURE_MOUSE, Action.FREE_MOUSE}
+    made = {Action.ASK_QUIT, Action.QUIT, Action.CAPTURE_MOUSE, Action.FREE_MOUSE, Action.DROP}
     does = [binding.does for binding in BINDINGS]
     assert len(set(does)) == len(does)
     assert set(does) == set(Hold) | set(Action) - made

@@ -3,61 +3,111 @@
 from __future__ import annotations
 
 import json
+import os
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from explorer.camera_files import (
-    fit_intrinsics,
-    read_cameras,
-    write_cameras,
-    write_nerfstudio,
-    write_re10k,
-)
+from explorer.camera_files import check_name, read_cameras, write_cameras
+from explorer.camera_files.lens import fit_intrinsics
 from mirage_engine import Camera, ConfigError, pinhole, pose
 
 SIZE = (160, 256)
 LENS = pinhole(SIZE, 77.0)
 OTHER = np.array([[180.0, 0, 120.0], [0, 180.0, 90.0], [0, 0, 1]])
 URL = "https://www.youtube.com/watch?v=none"
+NAMES = ("walk.txt", "w2c.txt", "transforms.json", "images.txt", "cameras.txt", "walk.json")
+DATA = Path(os.environ.get("MIRAGE_DATA", Path(__file__).parents[2] / "../shared/data"))
+SPATIA = DATA / "spatia_case_1" / "w2c.txt"
 
 
-@pytest.fixture
-def walk() -> list[Camera]:
-    rng = np.random.default_rng(0)
-    poses = [np.eye(4), *(pose(rng.normal(0, 2, 3), *rng.uniform(-60, 60, 2)) for _ in range(5))]
-    return [Camera(c2w, OTHER, SIZE) for c2w in poses]
+def turned(rng: np.random.Generator, angle: float) -> np.ndarray:
+    """[4, 4] a rotation by `angle` about any axis (Rodrigues), somewhere within some metres."""
+    x, y, z = axis = rng.normal(size=3)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) / np.linalg.norm(axis)
+    c2w = np.eye(4)
+    c2w[:3, :3] += np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    c2w[:3, 3] = rng.normal(0, 3, 3)
+    return c2w
+
+
+@pytest.fixture(params=range(3))
+def walk(request) -> list[Camera]:
+    """From the identity, with every kind of turn, half turns included."""
+    rng = np.random.default_rng(request.param)
+    angles = [*rng.uniform(-np.pi, np.pi, 12), np.pi, np.pi - 1e-7, 1e-9]
+    return [Camera(c2w, OTHER, SIZE) for c2w in [np.eye(4), *(turned(rng, a) for a in angles)]]
 
 
 def assert_same(got: list[Camera], wanted: list[Camera]) -> None:
     assert len(got) == len(wanted)
     for a, b in zip(got, wanted, strict=True):
-        assert np.allclose(a.c2w, b.c2w, atol=1e-9)
+        assert np.allclose(a.c2w, b.c2w, atol=1e-6)
         assert np.allclose(a.intrinsics, b.intrinsics, atol=1e-6)
         assert a.size == b.size
 
 
-@pytest.mark.parametrize(
-    ("write", "name"),
-    [(write_re10k, "a.txt"), (write_nerfstudio, "transforms.json"), (write_cameras, "a.json")],
-)
-def test_what_is_written_is_read_again(tmp_path, walk, write, name):
-    write(tmp_path / name, walk)
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_written_is_read_again(tmp_path, walk, name):
+    write_cameras(tmp_path / name, walk)
     assert_same(read_cameras(tmp_path / name, SIZE, LENS), walk)
-    assert [p.name for p in tmp_path.iterdir()] == [name], "no temporary file stays"
+    assert not list(tmp_path.glob("*.part")), "no temporary file stays"
 
 
-@pytest.mark.parametrize(
-    ("write", "name"),
-    [(write_re10k, "a.txt"), (write_nerfstudio, "transforms.json"), (write_cameras, "a.json")],
-)
-def test_the_world_is_the_first_cameras_frame(tmp_path, walk, write, name):
+@pytest.mark.parametrize("name", NAMES)
+def test_the_world_is_the_first_cameras_frame(tmp_path, walk, name):
     elsewhere = pose((5.0, -3.0, 2.0), 110.0, 25.0)
-    write(tmp_path / name, [camera.moved(elsewhere @ camera.c2w) for camera in walk])
+    write_cameras(tmp_path / name, [camera.moved(elsewhere @ camera.c2w) for camera in walk])
     got = read_cameras(tmp_path / name, SIZE, LENS)
     assert np.array_equal(got[0].c2w, np.eye(4))
     assert_same(got, walk)
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(NAMES[:4], 2)))
+def test_a_walk_passes_from_format_to_format(tmp_path, walk, one, other):
+    write_cameras(tmp_path / one, walk)
+    write_cameras(tmp_path / "on" / other, read_cameras(tmp_path / one, SIZE, LENS))
+    assert_same(read_cameras(tmp_path / "on" / other, SIZE, LENS), walk)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("walk.txt", ["w2c", "OpenCV", "metres", "shares"]),
+        ("transforms.json", ["c2w", "OpenGL", "metres"]),
+        ("images.txt", ["w2c", "OpenCV", "metres"]),
+        ("walk.json", ["c2w", "OpenCV", "metres"]),
+    ],
+)
+def test_axes_and_direction_stand_at_the_head(tmp_path, walk, name, words):
+    write_cameras(tmp_path / name, walk)
+    head = (tmp_path / name).read_text()[:300]
+    assert all(word in head for word in words)
+
+
+@pytest.mark.parametrize("name", ["transforms.json", "images.txt", "walk.json"])
+def test_pixels_need_not_be_square_where_the_size_is_known(tmp_path, name):
+    lens = np.array([[200.0, 0, 130], [0, 170, 70], [0, 0, 1]])
+    walk = [Camera(np.eye(4), lens, SIZE), Camera(pose((1, 2, 3)), LENS, SIZE)]
+    write_cameras(tmp_path / name, walk)
+    assert_same(read_cameras(tmp_path / name, SIZE, LENS), walk)
+
+
+def test_spatia_has_one_lens_for_all(tmp_path):
+    walk = [Camera(np.eye(4), OTHER, SIZE), Camera(np.eye(4), LENS, SIZE)]
+    with pytest.raises(ConfigError, match=r"one lens for all.*\.json"):
+        write_cameras(tmp_path / "w2c.txt", walk)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["walk.csv", "walk", "w2c.npy"])
+def test_a_name_of_no_format_is_refused_with_those_that_are(name):
+    with pytest.raises(ConfigError) as error:
+        check_name(Path(name))
+    for word in [name, "w2c.txt", "transforms.json", "images.txt", ".txt", ".json"]:
+        assert word in str(error.value)
 
 
 def re10k_line(w2c: list[float], lens: str = "0.5 0.8 0.5 0.5") -> str:
@@ -93,6 +143,83 @@ def test_nerfstudio_by_hand(tmp_path):
     _, camera = read_cameras(path, SIZE, LENS)
     assert np.allclose(camera.c2w, pose((0, -1, 1)))
     assert np.allclose(camera.intrinsics, [[128, 0, 128], [0, 128, 80], [0, 0, 1]])
+
+
+def write_colmap(folder: Path, cameras: str, images: str) -> Path:
+    (folder / "cameras.txt").write_text(cameras)
+    (folder / "images.txt").write_text(images)
+    return folder
+
+
+COLMAP_LENSES = (
+    "# by hand\n1 PINHOLE 512 320 256 256 256 160\n7 SIMPLE_PINHOLE 256 160 128 128 80\n"
+)
+
+
+def test_colmap_by_hand(tmp_path):
+    """w2c: the second picture, by name, stands one metre ahead and looks right."""
+    half = np.sqrt(0.5)  # a quarter turn left about y, in w2c
+    images = (
+        f"# by hand\n1 {half} 0 {-half} 0 1 0 0 7 frame10.png\n4.5 3 -1 8 9 2\n"
+        "2 1 0 0 0 0 0 0 1 frame9.png\n\n"
+    )
+    first, camera = read_cameras(write_colmap(tmp_path, COLMAP_LENSES, images), SIZE, LENS)
+    assert np.array_equal(first.c2w, np.eye(4))
+    assert np.allclose(camera.position, [0, 0, 1])
+    assert np.allclose(camera.forward, [1, 0, 0])
+    for each in (first, camera):
+        assert np.allclose(each.intrinsics, [[128, 0, 128], [0, 128, 80], [0, 0, 1]])
+
+
+def test_colmaps_folder_and_both_its_files_name_the_same_walk(tmp_path, walk):
+    write_cameras(tmp_path / "images.txt", walk)
+    for name in (".", "images.txt", "cameras.txt"):
+        assert_same(read_cameras(tmp_path / name, SIZE, LENS), walk)
+
+
+@pytest.mark.parametrize(
+    ("cameras", "images", "words"),
+    [
+        (COLMAP_LENSES, None, ["images.txt", "missing", "cameras.txt"]),
+        (None, "", ["cameras.txt", "missing"]),
+        (COLMAP_LENSES, "# none\n", ["no cameras"]),
+        ("1 OPENCV 9 9 1 1 1 1 0 0 0 0\n", "", ["cameras.txt, line 1", "OPENCV", "PINHOLE"]),
+        ("1 PINHOLE 9 9 1 1 1\n", "", ["cameras.txt, line 1", "7 columns", "8"]),
+        ("1 PINHOLE 9 x 1 1 1 1\n", "", ["cameras.txt, line 1", "'x' is not a number"]),
+        ("1 PINHOLE 9 9 1 0 1 1\n", "", ["cameras.txt, line 1", "focal"]),
+        (COLMAP_LENSES, "1 1 0 0 0 0 0 0 1\n", ["images.txt, line 1", "9 columns", "QW"]),
+        (COLMAP_LENSES, "1 1 0 0 0 0 0 0 3 a\n", ["images.txt, line 1", "no camera 3"]),
+        (COLMAP_LENSES, "1 2 0 0 0 0 0 0 1 a\n", ["images.txt, line 1", "length 1", "2"]),
+        (COLMAP_LENSES, "1 1 0 0 0 inf 0 0 1 a\n", ["images.txt, line 1", "not finite"]),
+        (COLMAP_LENSES, "1 1 0 0 0 0 0 0 1 a\n" * 2, ["images.txt, line 2", "threes", "empty"]),
+    ],
+)
+def test_a_mistake_in_colmaps_files_is_named(tmp_path, cameras, images, words):
+    for name, content in (("cameras.txt", cameras), ("images.txt", images)):
+        if content is not None:
+            (tmp_path / name).write_text(content)
+    with pytest.raises(ConfigError) as error:
+        read_cameras(tmp_path, SIZE, LENS)
+    message = str(error.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.skipif(not SPATIA.exists(), reason=f"no camera file at {SPATIA} (MIRAGE_DATA)")
+def test_a_real_spatia_walk_passes_through_every_format(tmp_path):
+    """Its first line is not quite the identity; that frame becomes the world's."""
+    rows = [json.loads(line) for line in SPATIA.read_text().splitlines()]
+    got = read_cameras(SPATIA, SIZE, LENS)
+    assert len(got) == len(rows)
+    w2c = np.array(rows[-1]) @ np.linalg.inv(np.array(rows[0]))
+    assert np.allclose(got[-1].w2c, w2c, atol=1e-5)
+    lens = SPATIA.with_name("intrinsics.txt").read_text().strip("[] \n").split()
+    fx, fy = float(lens[0]), float(lens[1])
+    assert np.allclose(got[0].intrinsics[:2, :2], np.eye(2) * fx * max(256, 160 * fy / fx), atol=1)
+    for name in NAMES:
+        write_cameras(tmp_path / name, got)
+        assert_same(read_cameras(tmp_path / name, SIZE, LENS), got)
 
 
 def write_spatia(folder: Path, rows: list[np.ndarray], lens: str | None) -> Path:
@@ -173,6 +300,12 @@ EYE = "[[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,1]]"
             f'{{"fl_x": 3, "w": 9, "frames": [{{"transform_matrix": {EYE}}}]}}',
             ["frames[0]", "'h'"],
         ),
+        (
+            "a.json",
+            f'{{"camera_model": "OPENCV_FISHEYE", "frames": [{{"transform_matrix": {EYE}}}]}}',
+            ["frames[0]", "OPENCV_FISHEYE", "PINHOLE"],
+        ),
+        ("a.json", "[" * 100_000, ["not valid JSON"]),
         ("a.json", '{"format": "mirage-cameras-1", "axes": "OpenGL"}', ["axes", "OpenGL"]),
     ],
 )
@@ -193,5 +326,5 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_cameras(tmp_path / "bytes.txt", SIZE, LENS)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match=r"cameras\.txt: missing"):
         read_cameras(tmp_path, SIZE, LENS)

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from explorer.camera_files import read_cameras
 from explorer.cli import main
+from mirage_engine import pinhole
 
 TOUR = """
 summary = "one step aside and back"
@@ -47,7 +49,16 @@ def folder(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("walk")
     (place / "aside.toml").write_text(TOUR)
     argv = ["--headless", "--tour", place / "aside.toml", "--scene", "950000", "--device", "cpu"]
-    argv += ["--out", place / "out", "--log", place / "log.ndjson", "--record", place / "r.mp4"]
+    argv += [
+        "--cameras",
+        place / "transforms.json",
+        "--out",
+        place / "out",
+        "--log",
+        place / "log.ndjson",
+        "--record",
+        place / "r.mp4",
+    ]
     assert main([str(word) for word in argv]) == 0
     return place
 
@@ -108,6 +119,14 @@ def test_the_video_shows_the_start_and_every_frame(folder, report):
     frames = imageio.imread(folder / "out" / "video.mp4", plugin="FFMPEG")
     assert frames.shape == (report["frames"] + 1, 160, 256, 3)
     assert (folder / "r.mp4").read_bytes() == (folder / "out" / "video.mp4").read_bytes()
+
+
+def test_the_poses_are_kept_from_the_start_to_the_way_back(folder, report):
+    cameras = read_cameras(folder / "transforms.json", (160, 256), np.eye(3))
+    assert len(cameras) == report["frames"] + 1
+    assert np.allclose(cameras[0].intrinsics, pinhole((160, 256), 77.0))
+    assert np.allclose(cameras[-1].c2w, cameras[0].c2w, atol=1e-6)
+    assert max(camera.position[0] for camera in cameras) == pytest.approx(0.6)
 
 
 def test_the_pictures_show_something(folder):
