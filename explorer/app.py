@@ -136,6 +136,7 @@ class Explorer:
         self.coverage, self._coverage_due_s = 0.0, 0.0
         self.remembered: float | None = None  # of the next segment
         self.map, self._map_due_s = MapFacts(), 0.0
+        self._mapped: tuple[int, bytes] = (-1, b"")  # what the map was made for
         self._world_number = 0
         self._controls = Controls()
 
@@ -277,8 +278,9 @@ class Explorer:
             self.coverage = self.known.horizon.coverage(camera)
             ahead = self.asker.ahead or self.walker.path_ahead()[:AHEAD]
             self.remembered = path_coverage(self.known.horizon, ahead)
-        if self.view.minimap and self.now_s >= self._map_due_s:
-            self._map_due_s = self.now_s + MAP_S
+        seen = self.known.points_revision, camera.c2w.tobytes()
+        if self.view.minimap and self.now_s >= self._map_due_s and seen != self._mapped:
+            self._map_due_s, self._mapped = self.now_s + MAP_S, seen
             path = self.walker.path_ahead()
             self.map = map_facts(self.known, camera, path, self.config.pilot.eye_height_m)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from explorer.frame import Frame
+from explorer.render.canvas import Rgba
 from explorer.render.hud import HudState, Stage
 from explorer.render.look import MODES
+from explorer.render.tint import STATES
 from mirage_engine import yaw_pitch_deg
 
 OVERLAY_WORDS = {"off": "", "inset": "points by", "full": ""}
@@ -48,8 +50,17 @@ def hud_state(
         toasts=tuple(frame.toasts),
         loading=_loading(frame),
         help_rows=help_rows if frame.view.help else (),
+        legend=_legend(frame),
         panel=frame.view.overlay != "full",
     )
+
+
+def _legend(frame: Frame) -> tuple[tuple[str, Rgba], ...]:
+    """The tint's colours in words, while it is on show."""
+    in_space = frame.view.overlay == "full" and frame.inspector.in_space
+    if not frame.view.tint or in_space:
+        return ()
+    return tuple((state.word, state.color) for state in STATES)
 
 
 def _message(frame: Frame) -> str:

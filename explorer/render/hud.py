@@ -63,6 +63,7 @@ class HudState:
     toasts: tuple[str, ...] = ()
     loading: tuple[Stage, ...] = ()  # a full screen while not empty
     help_rows: tuple[tuple[str, str], ...] = ()  # (keys, what they do); shown if not empty
+    legend: tuple[tuple[str, Rgba], ...] = ()  # what tints over the picture mean
     panel: bool = True
     extra: tuple[tuple[str, str], ...] = field(default=())  # more (label, value) lines
 
@@ -91,6 +92,7 @@ class Hud:
             if state.panel:
                 _panel(canvas, state)
                 _marks(canvas, state)
+            _legend(canvas, state)
             _caption(canvas, state.caption)
         if state.help_rows:
             _help(canvas, state.help_rows)
@@ -175,6 +177,13 @@ def _marks(canvas: Canvas, state: HudState) -> None:
         x = canvas.chip(x, y, state.overlay)
     if state.reprojected > 0.005:
         canvas.chip(x, y, f"reprojected {state.reprojected:.0%}", ACCENT, dot=True)
+
+
+def _legend(canvas: Canvas, state: HudState) -> None:
+    """What the colours of cells mean: over the chips, or over the inspector's strip of time."""
+    x, y = (MARGIN, canvas.height - MARGIN - 50) if state.panel else (240.0, canvas.height - 112)
+    for words, color in state.legend:
+        x = canvas.chip(x, y, words, (*color[:3], 1.0), dot=True)
 
 
 def _caption(canvas: Canvas, words: str) -> None:

@@ -36,6 +36,7 @@ HIDDEN_STRENGTH = 0.25
 OVERLAY_PX = (1.6, 3.2)  # points over the walker's picture stay small, so that it can be seen
 COUNT_S = 0.5  # between two looks at how values are spread
 RAYS, RAYS_MOST = (*ACCENT[:3], 0.30), 160  # lines to the frames that saw a point
+TOOL = (*ACCENT[:3], 0.9)
 KIN = (0.38, 0.75, 0.72, 0.9)
 
 
@@ -114,13 +115,11 @@ class InspectView:
         drag = inspector.drag
         if len(drag) == 4:
             x, y, u, v = drag
-            corners = np.array([[x, y], [u, y], [u, v], [x, v], [x, y]], np.float64)
-            self._flat.fill(target, corners[:4], (*ACCENT[:3], 0.10))
-            self._flat.line(target, corners, (*ACCENT[:3], 0.9), 1.2)
+            corners = np.array([[x, y], [u, y], [u, v], [x, v]], np.float64)
+            self._flat.fill(target, corners, (*ACCENT[:3], 0.10))
+            self._flat.rect(target, (x, y, u - x, v - y), TOOL, 1.2)
         elif len(drag) == 2:
-            angles = np.linspace(0, 2 * np.pi, 49)
-            ring = np.stack([np.cos(angles), np.sin(angles)], 1) * inspector.brush_px + drag
-            self._flat.line(target, ring, (*ACCENT[:3], 0.9), 1.2)
+            self._flat.circle(target, (drag[0], drag[1]), inspector.brush_px, TOOL, 1.2)
 
     def figure(
         self, frame: Frame, size: tuple[int, int], turn_deg: float
@@ -198,10 +197,11 @@ class InspectView:
             self._flat.segments(target, segments_px(camera, ends), RAYS, 1.0)
             frusta = np.concatenate([frustum_world(eye, 0.12) for eye in eyes])
             self._flat.segments(target, segments_px(camera, frusta), (*ACCENT[:3], 0.5), 1.0)
-        dots = segments_px(camera, np.repeat(places[:, None], 2, 1))
-        dots[:, 1, 0] += 0.02  # a line so short is a round dot
-        self._flat.segments(target, dots[1:], KIN, 6.0)
-        self._flat.segments(target, dots[:1], (*ACCENT[:3], 1.0), 10.0)
+        rings = segments_px(camera, np.repeat(places[:, None], 2, 1))[:, 0]
+        for n, (x, y) in enumerate(rings.tolist()):
+            if np.isfinite([x, y]).all():
+                radius, color = (9.0, ACCENT) if n == 0 else (5.0, KIN)
+                self._flat.circle(target, (x, y), radius, color, 2.0)
 
 
 def _places(points_world: np.ndarray, walker: Camera, dome_m: float = 30.0) -> np.ndarray:

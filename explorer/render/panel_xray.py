@@ -61,7 +61,7 @@ def _pictures(desk: Desk, xray: XRay, frame: int, width: float) -> None:
         ("depth, generated", None if made is None else lambda: _depth(made[1])),
         ("kept", None if made is None else lambda: _bits(made[2])),
         (
-            "what the generator changed",
+            "the generator's change",
             None if made is None else lambda: _change(xray.decoded[frame], made[0]),
         ),
     ]
