@@ -18,7 +18,7 @@ from explorer.render.targets import SmallPicture
 from explorer.render.viewpoint import follow
 from mirage_engine import Camera
 
-INSET_HZ = 8.0
+INSET_HZ = 6.0
 INSET_POINTS = 25_000  # drawn at most; it is small
 INSET_LOOK = Look(age_fade=0.35, size_px=(1.5, 4.0), cut_above_m=0.35)
 

@@ -55,19 +55,22 @@ class Display:
         self.path = [np.array([0.0, 0.0, 0.1 * k]) for k in range(60)]
         self.mean = (0.4, 0.4, 0.4)
 
-    def frame(self, camera: Camera, now_s: float, keyframes: int = KEYFRAMES) -> None:
+    def frame(
+        self, camera: Camera, now_s: float, keyframes: int = KEYFRAMES, inset: bool = True
+    ) -> None:
         screen, shots = self.window.screen, self.keyframes[:keyframes]
-        self.inset.update((306, 192), camera, self.cloud, now_s, path=self.path)
+        if inset:
+            self.inset.update((306, 192), camera, self.cloud, now_s, path=self.path)
         self.map.update(156, camera, self.cloud, self.path, now_s, PLAIN, self.facts)
         changed = self.reproject.draw(camera, shots, now_s)
         if changed:
             self.mean = self.reproject.mean_color()
         self.fog.draw(screen, self.reproject.picture, self.mean, now_s, changed=changed)
-        rect = (SIZE[1] - 320, SIZE[0] - 206, 306, 192)
-        self.inset.draw(screen, rect)
+        if inset:
+            self.inset.draw(screen, (SIZE[1] - 320, SIZE[0] - 206, 306, 192))
         rect = (SIZE[1] - 170, 14, 156, 156)
         self.map.draw(screen, rect)
-        state = HudState(coverage=0.9, points=POINTS, engine="generating", step=1, steps=2)
+        state = HudState(remembered=0.9, points=POINTS, engine="generating", step=1, steps=2)
         self.hud.draw(screen, state)
         self.window.present()
 
@@ -137,6 +140,7 @@ def run() -> dict[str, float | str]:
 
     for name, draw in (("still", still), ("walking", walking), ("walking_3", walking_3)):
         result |= {f"{name}_{key}_ms": value for key, value in frame_ms(draw).items()}
+    result |= inset_ms(display)
     ctx = display.window.ctx
     for count in CLOUDS:
         result |= points_ms(ctx, room_table(count))
@@ -145,6 +149,29 @@ def run() -> dict[str, float | str]:
     result["mesh_median_ms"] = frame_ms(lambda _: depth_mesh(depth_m), 20)["median"]
     display.window.close()
     return result
+
+
+def inset_ms(display: Display) -> dict[str, float]:
+    """The mean display frame of a walk with and without the inset, in turn, at 100 k points.
+
+    The walk's clock runs at 30 frames a second: the inset is redrawn as often as it would be.
+    """
+    display.cloud = room_cloud(display.window.ctx, CLOUDS[0])
+    means: dict[bool, list[float]] = {True: [], False: []}
+    for turn in range(9):
+        for inset in (True, False):
+            begin = time.perf_counter()
+            for i in range(30):
+                camera = analytic.camera(z=0.3 + 0.01 * i, yaw_deg=9 + 0.2 * i, size=SIZE)
+                display.frame(camera, 1000 + 100 * turn + i / 30, keyframes=3, inset=inset)
+                display.window.ctx.finish()
+            means[inset].append((time.perf_counter() - begin) / 30 * 1e3)
+    on, off = np.array(means[True]), np.array(means[False])
+    return {
+        "inset_on_100k_ms": float(np.median(on)),
+        "inset_off_100k_ms": float(np.median(off)),
+        "inset_cost": float(np.median(on / off)) - 1,
+    }
 
 
 def points_ms(ctx: moderngl.Context, table: MemoryTable) -> dict[str, float]:
