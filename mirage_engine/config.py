@@ -58,6 +58,7 @@ class GeneratorConfig:
     sure: float = 0.0  # cells below this are not remembered; 0 remembers all
     dtype: Literal["float32", "bfloat16"] = "float32"
     hint_scale: float = 1.0
+    guidance: float = 1.0  # above 1: further away from what no words would give, at twice the cost
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,115 @@
+"""Segments and losses against the official code, on the real classes with the official weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mirage_engine.config import GeneratorConfig
+from mirage_engine.generator.condition import WanConditions
+from mirage_engine.generator.generator import WanGenerator, evaluate
+from mirage_engine.generator.schedule import add_noise
+from mirage_engine.parts import Context, MemoryView
+from tests.engine.official_names import ours
+from tests.engine.tiny_wan import official_wan
+
+pytestmark = pytest.mark.golden
+
+Reader = Callable[[str], torch.Tensor | None]
+
+
+def reader(data: np.lib.npyio.NpzFile, case: str) -> Reader:
+    """Arrays of one case by name, None where the file has none."""
+
+    def read(name: str) -> torch.Tensor | None:
+        key = f"{case}/{name}"
+        return torch.from_numpy(data[key]) if key in data else None
+
+    return read
+
+
+def seen_as(scene: torch.Tensor) -> MemoryView:  # [C, t, h, w], zeros in holes
+    """A read-out as memory gives it; the preset of this network looks at nothing else."""
+    latents = scene.transpose(0, 1)
+    mask = (latents != 0).any(1)
+    blank = torch.zeros(mask.shape)
+    offset = torch.zeros(len(mask), 2, *mask.shape[1:])
+    return MemoryView(latents, mask, blank, blank.long(), offset, blank)
+
+
+def context_of(read: Reader) -> Context:
+    scene, first = read("target_scene"), read("first_frame_latent")
+    none = torch.zeros(0, *first[0].transpose(0, 1).shape[1:])
+    past = {
+        name: none if read(name) is None else read(name)[0].transpose(0, 1)
+        for name in ("preceding_latents", "reference_latents")
+    }
+    before = read("preceding_scene")
+    return Context(
+        view=seen_as(scene),
+        cameras=(),
+        first=first[0, :, 0],
+        preceding=past["preceding_latents"],
+        preceding_view=None if before is None else seen_as(before),
+        references=past["reference_latents"],
+        start=first[0, :, 0],
+        prompt="a room",
+    )
+
+
+def conditions_of(read: Reader) -> WanConditions:
+    words = {"a room": read("context"), "": read("uncon_context")}
+    score = read("vace_context_96")[48:]
+    return WanConditions(lambda prompt: words[prompt][0], lambda frames, size: score)
+
+
+@pytest.mark.parametrize("case", ["R0P0", "R2P2", "R1P2_cfg", "R2P2_steps20"])
+def test_a_segment_is_that_of_the_official_sampler(golden, case):
+    read = reader(np.load(golden / "single_iteration.npz"), case)
+    config = GeneratorConfig(
+        steps=int(read("steps")), guidance=float(read("guidance")), predict="flow"
+    )
+    make = WanGenerator(official_wan(golden), config, conditions_of(read))
+    made = make(context_of(read), read("noise")[0].transpose(0, 1), lambda *_: True)
+    wanted = read("out")[0].transpose(0, 1)
+    assert made.latents.shape == wanted.shape
+    assert (made.latents - wanted).abs().max() < 5e-4
+
+
+@pytest.mark.parametrize("case", ["R0P0", "R2P2"])
+def test_the_condition_is_laid_out_as_the_official_one(golden, case):
+    read = reader(np.load(golden / "single_iteration.npz"), case)
+    assert torch.equal(conditions_of(read).memory(context_of(read)), read("vace_context_96"))
+
+
+def test_loss_and_gradients_are_those_of_the_official_training(golden):
+    data = np.load(golden / "training.npz")
+    batch = {k.removeprefix("batch/"): torch.from_numpy(data[k]) for k in data if "batch/" in k}
+    sigma, noise = torch.from_numpy(data["sigma"]), torch.from_numpy(data["noise"])
+    network = official_wan(golden)
+    network.requires_grad_(False)
+    network.memory_blocks.requires_grad_(True)
+    network.memory_patch_embedding.requires_grad_(True)
+    references, target, preceding = batch["reference"], batch["target"], batch["preceding"]
+    frames = references.shape[2] + target.shape[2] + preceding.shape[2]
+    given = network.prepare(
+        torch.from_numpy(data["context"]),
+        (frames, *target.shape[3:]),
+        batch["vace_context"],
+        references.shape[2],
+    )
+    noisy = add_noise(target, noise, sigma[:, None, None])
+    times = torch.from_numpy(data["target_timestep"])
+    flow = evaluate(network, noisy, times, references, preceding, given)
+    loss = F.mse_loss(flow[:, :, 1:], (noise - target)[:, :, 1:])
+    loss.backward()
+    assert abs(loss.item() - float(data["loss_vace_stage"])) < 1e-5
+    norms = {k.removeprefix("grad_norm/vace."): float(data[k]) for k in data if "grad_norm" in k}
+    assert len(norms) == sum(p.requires_grad for p in network.parameters())
+    for key, norm in norms.items():
+        made = network.get_parameter(ours(key)).grad
+        assert float(made.norm()) == pytest.approx(norm, rel=1e-3), key
