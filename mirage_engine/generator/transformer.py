@@ -19,8 +19,6 @@ from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mirage_engine.checkpoints import find, load_into, load_state
-from mirage_engine.config import ConfigError
 from mirage_engine.generator.attention import Keys, project
 from mirage_engine.generator.blocks import FrameBlock, MemoryBlock, ReadoutRepair, Rope, modulated
 
@@ -40,8 +38,8 @@ class MirageTransformer3DModel(WanTransformer3DModel):
     """Wan transformer plus memory side branch; saves to and loads from diffusers folders.
 
     Arguments beyond Wan's own: `memory_in_channels` of the side branch's input; `memory_layers`,
-    the backbone blocks that receive a hint (None: every second one); `repair_width` and
-    `repair_blocks` of the `ReadoutRepair` (0: none).
+    the backbone blocks that receive a hint (None: every second one; none: no side branch);
+    `repair_width` and `repair_blocks` of the `ReadoutRepair` (0: none).
     """
 
     _no_split_modules = ["FrameBlock", "MemoryBlock"]  # noqa: RUF012
@@ -94,7 +92,9 @@ class MirageTransformer3DModel(WanTransformer3DModel):
             raise ValueError(f"memory_layers must rise within 0..{num_layers - 1}, got {layers}")
         self.hint_layers = {layer: i for i, layer in enumerate(layers)}
         patch = (patch_size[0], patch_size[1], patch_size[2])
-        self.memory_patch_embedding = nn.Conv3d(memory_in_channels, dim, patch, patch)
+        self.memory_patch_embedding = (
+            nn.Conv3d(memory_in_channels, dim, patch, patch) if layers else None
+        )
         self.memory_blocks = nn.ModuleList(
             MemoryBlock(dim, ffn_dim, num_attention_heads, eps, first=i == 0)
             for i in range(len(layers))
@@ -122,7 +122,7 @@ class MirageTransformer3DModel(WanTransformer3DModel):
         grid = self._grid(shape)
         words = self.condition_embedder.text_embedder(text)
         control, branch = None, []
-        if memory is not None:
+        if memory is not None and self.memory_patch_embedding is not None:
             control = self.memory_patch_embedding(memory).flatten(2).transpose(1, 2)
             branch = [project(block.attn2, words) for block in self._memory_blocks()]
         keys = [project(block.attn2, words) for block in self._backbone()]
@@ -216,14 +216,3 @@ class MirageTransformer3DModel(WanTransformer3DModel):
         pt, ph, pw = self.config["patch_size"]
         out = out.reshape(out.shape[0], *grid, pt, ph, pw, -1)
         return out.permute(0, 7, 1, 4, 2, 5, 3, 6).flatten(6, 7).flatten(4, 5).flatten(2, 3)
-
-
-def load_transformer(weights: str) -> MirageTransformer3DModel:
-    """A transformer of ours; the file's header says how big it is. Raises ConfigError."""
-    path = find(weights)
-    state, header = load_state(path)
-    if "network" not in header:
-        raise ConfigError(f"{path}: has no network header; is it a generator of this project?")
-    transformer = MirageTransformer3DModel(**header["network"])
-    load_into(transformer, {k: v.float() for k, v in state.items()}, str(path))
-    return transformer.eval().requires_grad_(False)

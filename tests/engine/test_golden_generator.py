@@ -2,69 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+from mirage_engine.checkpoints.names import to_ours
 from mirage_engine.config import GeneratorConfig
-from mirage_engine.generator.condition import WanConditions
 from mirage_engine.generator.generator import WanGenerator, evaluate
 from mirage_engine.generator.schedule import add_noise
-from mirage_engine.parts import Context, MemoryView
-from tests.engine.official_names import ours
+from tests.engine.golden_segments import conditions_of, context_of, reader
 from tests.engine.tiny_wan import official_wan
 
 pytestmark = pytest.mark.golden
-
-Reader = Callable[[str], torch.Tensor | None]
-
-
-def reader(data: np.lib.npyio.NpzFile, case: str) -> Reader:
-    """Arrays of one case by name, None where the file has none."""
-
-    def read(name: str) -> torch.Tensor | None:
-        key = f"{case}/{name}"
-        return torch.from_numpy(data[key]) if key in data else None
-
-    return read
-
-
-def seen_as(scene: torch.Tensor) -> MemoryView:  # [C, t, h, w], zeros in holes
-    """A read-out as memory gives it; the preset of this network looks at nothing else."""
-    latents = scene.transpose(0, 1)
-    mask = (latents != 0).any(1)
-    blank = torch.zeros(mask.shape)
-    offset = torch.zeros(len(mask), 2, *mask.shape[1:])
-    return MemoryView(latents, mask, blank, blank.long(), offset, blank)
-
-
-def context_of(read: Reader) -> Context:
-    scene, first = read("target_scene"), read("first_frame_latent")
-    none = torch.zeros(0, *first[0].transpose(0, 1).shape[1:])
-    past = {
-        name: none if read(name) is None else read(name)[0].transpose(0, 1)
-        for name in ("preceding_latents", "reference_latents")
-    }
-    before = read("preceding_scene")
-    return Context(
-        view=seen_as(scene),
-        cameras=(),
-        first=first[0, :, 0],
-        preceding=past["preceding_latents"],
-        preceding_view=None if before is None else seen_as(before),
-        references=past["reference_latents"],
-        start=first[0, :, 0],
-        prompt="a room",
-    )
-
-
-def conditions_of(read: Reader) -> WanConditions:
-    words = {"a room": read("context"), "": read("uncon_context")}
-    score = read("vace_context_96")[48:]
-    return WanConditions(lambda prompt: words[prompt][0], lambda frames, size: score)
 
 
 @pytest.mark.parametrize("case", ["R0P0", "R2P2", "R1P2_cfg", "R2P2_steps20"])
@@ -111,5 +61,5 @@ def test_loss_and_gradients_are_those_of_the_official_training(golden):
     norms = {k.removeprefix("grad_norm/vace."): float(data[k]) for k in data if "grad_norm" in k}
     assert len(norms) == sum(p.requires_grad for p in network.parameters())
     for key, norm in norms.items():
-        made = network.get_parameter(ours(key)).grad
+        made = network.get_parameter(to_ours(key)).grad
         assert float(made.norm()) == pytest.approx(norm, rel=1e-3), key

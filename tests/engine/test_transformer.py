@@ -10,7 +10,8 @@ from diffusers.models.transformers.transformer_wan import WanTransformerBlock
 from mirage_engine.config import ConfigError
 from mirage_engine.generator.attention import MatmulAttnProcessor, project
 from mirage_engine.generator.blocks import FrameBlock
-from mirage_engine.generator.transformer import MirageTransformer3DModel, load_transformer
+from mirage_engine.generator.transformer import MirageTransformer3DModel
+from mirage_engine.generator.weights import load_transformer
 from tests.engine.tiny_wan import official_wan, tiny_wan
 
 CASES = [

@@ -1,19 +1,24 @@
-"""The large network at a size that tests can afford, with the official weights where there are."""
+"""The large network at a size that tests can afford, and the official files of that size."""
 
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 
-from safetensors.torch import load_file
+from safetensors.torch import save_file
+from torch import Tensor
 
 from mirage_engine.generator.transformer import MirageTransformer3DModel
-from tests.engine.official_names import ours
+from mirage_engine.generator.weights import load_transformer
+
+HEADS = 3
 
 
 def tiny_wan(**changes: object) -> MirageTransformer3DModel:
     """The golden data's network, random."""
     sizes = {
-        "num_attention_heads": 3,
+        "num_attention_heads": HEADS,
         "attention_head_dim": 32,
         "in_channels": 48,
         "out_channels": 48,
@@ -25,13 +30,22 @@ def tiny_wan(**changes: object) -> MirageTransformer3DModel:
     return MirageTransformer3DModel(**{**sizes, **changes}).eval()
 
 
-def official_wan(golden: Path) -> MirageTransformer3DModel:
-    """The golden data's network with its weights."""
-    network = tiny_wan()
-    state = {
-        ours(key): value
-        for name in ("tiny_dit", "tiny_vace")
-        for key, value in load_file(golden / f"{name}.safetensors").items()
-    }
-    network.load_state_dict(state, strict=True)
-    return network
+def official_wan(golden: Path, loras: tuple = ()) -> MirageTransformer3DModel:
+    """The golden data's network with its weights, read as a user's files are."""
+    with tempfile.TemporaryDirectory() as folder:
+        backbone = beside_config(golden / "tiny_dit.safetensors", Path(folder))
+        return load_transformer(str(backbone), str(golden / "tiny_vace.safetensors"), loras)
+
+
+def beside_config(weights: Path, folder: Path) -> Path:
+    """The same file in a folder that tells the number of heads, as the official ones do."""
+    (folder / "config.json").write_text(json.dumps({"num_heads": HEADS}))
+    link = folder / weights.name
+    link.symlink_to(weights.resolve())
+    return link
+
+
+def write(state: dict[str, Tensor], path: Path) -> str:
+    """A safetensors file of other people's making: no header of ours."""
+    save_file({key: value.contiguous().clone() for key, value in state.items()}, path)
+    return str(path)

@@ -5,10 +5,13 @@ Knows tensors and names, and nothing of the networks that they belong to.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -16,7 +19,7 @@ from torch import Tensor, nn
 from mirage_engine.config import ConfigError
 from mirage_engine.files import replacing
 
-ENGINE_DIR = Path(__file__).parent
+ENGINE_DIR = Path(__file__).parents[1]
 
 
 def find(weights: str) -> Path:
@@ -38,6 +41,23 @@ def save_state(state: dict[str, Tensor], path: Path, header: dict[str, Any]) -> 
             save_file(state, part, metadata={"mirage": json.dumps(header)})
     except SafetensorError as error:
         raise OSError(str(error)) from None
+
+
+def hashes(state: Mapping[str, Tensor]) -> dict[str, str]:
+    """A fingerprint of each tensor's bytes, for the header."""
+    return {key: fingerprint(value) for key, value in state.items()}
+
+
+def fingerprint(tensor: Tensor) -> str:
+    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return hashlib.blake2b(flat.numpy().data, digest_size=16).hexdigest()
+
+
+def check_hash(key: str, tensor: Tensor, header: Mapping[str, Any], name: str) -> None:
+    """Raises ConfigError when the header has another fingerprint for the tensor."""
+    wanted = header.get("hashes", {}).get(key)
+    if wanted is not None and wanted != fingerprint(tensor):
+        raise ConfigError(f"{name}: {key} is damaged: its fingerprint is not the header's")
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,0 +1,58 @@
+"""Segments of the golden data as the generator takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from mirage_engine.generator.condition import WanConditions
+from mirage_engine.parts import Context, MemoryView
+
+Reader = Callable[[str], torch.Tensor | None]
+
+
+def reader(data: np.lib.npyio.NpzFile, case: str) -> Reader:
+    """Arrays of one case by name, None where the file has none."""
+
+    def read(name: str) -> torch.Tensor | None:
+        key = f"{case}/{name}"
+        return torch.from_numpy(data[key]) if key in data else None
+
+    return read
+
+
+def seen_as(scene: torch.Tensor) -> MemoryView:  # [C, t, h, w], zeros in holes
+    """A read-out as memory gives it; the preset of this network looks at nothing else."""
+    latents = scene.transpose(0, 1)
+    mask = (latents != 0).any(1)
+    blank = torch.zeros(mask.shape)
+    offset = torch.zeros(len(mask), 2, *mask.shape[1:])
+    return MemoryView(latents, mask, blank, blank.long(), offset, blank)
+
+
+def context_of(read: Reader) -> Context:
+    scene, first = read("target_scene"), read("first_frame_latent")
+    none = torch.zeros(0, *first[0].transpose(0, 1).shape[1:])
+    past = {
+        name: none if read(name) is None else read(name)[0].transpose(0, 1)
+        for name in ("preceding_latents", "reference_latents")
+    }
+    before = read("preceding_scene")
+    return Context(
+        view=seen_as(scene),
+        cameras=(),
+        first=first[0, :, 0],
+        preceding=past["preceding_latents"],
+        preceding_view=None if before is None else seen_as(before),
+        references=past["reference_latents"],
+        start=first[0, :, 0],
+        prompt="a room",
+    )
+
+
+def conditions_of(read: Reader) -> WanConditions:
+    words = {"a room": read("context"), "": read("uncon_context")}
+    score = read("vace_context_96")[48:]
+    return WanConditions(lambda prompt: words[prompt][0], lambda frames, size: score)
