@@ -67,6 +67,8 @@ class GeneratorConfig:
     predict: Literal["correction", "flow"] = "correction"
     sure: float = 0.0  # cells below this are not remembered; 0 remembers all
     dtype: Literal["float32", "bfloat16"] = "float32"
+    attention: Literal["auto", "native", "products", "cudnn", "flash", "flash3", "sage"] = "auto"
+    compile: bool = False  # torch.compile of the blocks: slow to start, faster afterwards
     hint_scale: float = 1.0
     guidance: float = 1.0  # above 1: further away from what no words would give, at twice the cost
 

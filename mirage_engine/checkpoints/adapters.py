@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mirage_engine.checkpoints.files import Checkpoint, Tensor
+from mirage_engine.checkpoints.files import Checkpoint, Stored
 from mirage_engine.checkpoints.names import to_ours
 from mirage_engine.checkpoints.network import Shape
 from mirage_engine.config import ConfigError
@@ -25,9 +25,9 @@ _DOWN = ("lora_A", "lora_down")
 class Adapter:
     """A change of one weight [out, in] by up @ down."""
 
-    down: Tensor  # [rank, in]
-    up: Tensor  # [out, rank]
-    alpha: Tensor | None  # scalar; strength is alpha / rank, and 1 where the file has none
+    down: Stored  # [rank, in]
+    up: Stored  # [out, rank]
+    alpha: Stored | None  # scalar; strength is alpha / rank, and 1 where the file has none
 
     @property
     def rank(self) -> int:
@@ -40,7 +40,7 @@ def is_adapter(checkpoint: Checkpoint) -> bool:
 
 def adapters_of(checkpoint: Checkpoint) -> dict[str, Adapter]:
     """{our name of the place: its adapter}. Raises ConfigError for whatever is none."""
-    parts: dict[str, dict[str, Tensor]] = {}
+    parts: dict[str, dict[str, Stored]] = {}
     for name, tensor in checkpoint.tensors.items():
         found = _NAME.match(name)
         place = to_ours(found["place"]) if found else None

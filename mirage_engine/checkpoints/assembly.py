@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mirage_engine.checkpoints.adapters import Adapter, adapters_of, check_adapters, is_adapter
-from mirage_engine.checkpoints.files import Checkpoint, Tensor
+from mirage_engine.checkpoints.files import Checkpoint, Stored
 from mirage_engine.checkpoints.names import all_to_ours
 from mirage_engine.checkpoints.network import (
     Shape,
@@ -25,7 +25,7 @@ class Assembly:
     """A network and where each of its tensors lies."""
 
     network: dict[str, Any]  # the constructor's arguments
-    tensors: dict[str, Tensor]  # by our names
+    tensors: dict[str, Stored]  # by our names
     adapters: list[dict[str, Adapter]]  # of each LoRA, by our names of the places
 
     @property
@@ -38,7 +38,7 @@ def assemble(sources: Sequence[Checkpoint]) -> Assembly:
 
     Without a side branch it is the plain backbone.
     """
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, Stored] = {}
     weights = [source for source in sources if not is_adapter(source)]
     where = " + ".join(source.name for source in weights)
     if not weights:
@@ -63,7 +63,7 @@ def assemble(sources: Sequence[Checkpoint]) -> Assembly:
     return Assembly(network, tensors, adapters)
 
 
-def _by_our_names(source: Checkpoint) -> dict[str, Tensor]:
+def _by_our_names(source: Checkpoint) -> dict[str, Stored]:
     if "network" in source.header:
         return source.tensors
     return {
@@ -72,7 +72,7 @@ def _by_our_names(source: Checkpoint) -> dict[str, Tensor]:
 
 
 def _network(
-    weights: Sequence[Checkpoint], tensors: dict[str, Tensor], where: str
+    weights: Sequence[Checkpoint], tensors: dict[str, Stored], where: str
 ) -> dict[str, Any]:
     own = [source.header["network"] for source in weights if "network" in source.header]
     if len(own) > 1:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mirage_engine.checkpoints.adapters import Adapter
 from mirage_engine.checkpoints.assembly import assemble
-from mirage_engine.checkpoints.files import Tensor, open_checkpoint
+from mirage_engine.checkpoints.files import Stored, open_checkpoint
 from mirage_engine.checkpoints.network import hint_layers
 from mirage_engine.config import ConfigError
 
@@ -71,7 +71,7 @@ def activations(network: Mapping[str, Any], tokens: int, words: int = 512) -> in
     return standing + text + positions + max(forward, norms)
 
 
-def _network_line(network: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+def _network_line(network: Mapping[str, Any], tensors: Mapping[str, Stored]) -> str:
     mine = [t for key, t in tensors.items() if not key.startswith("memory_")]
     dim = network["num_attention_heads"] * network["attention_head_dim"]
     return (
@@ -81,7 +81,7 @@ def _network_line(network: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> 
     )
 
 
-def _branch_line(network: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+def _branch_line(network: Mapping[str, Any], tensors: Mapping[str, Stored]) -> str:
     mine = [t for key, t in tensors.items() if key.startswith("memory_")]
     layers = ", ".join(map(str, hint_layers(network)))
     return (
@@ -96,15 +96,15 @@ def _adapter_line(adapters: Mapping[str, Adapter]) -> str:
     return f"LoRA: {len(adapters)} places, rank {', '.join(map(str, ranks))}, alpha {said}"
 
 
-def _count(tensors: Iterable[Tensor]) -> str:
+def _count(tensors: Iterable[Stored]) -> str:
     return f"{sum(prod(t.shape) for t in tensors) / 1e9:.3f} billion"
 
 
-def _dtypes(tensors: Iterable[Tensor]) -> str:
+def _dtypes(tensors: Iterable[Stored]) -> str:
     return "/".join(sorted({t.dtype for t in tensors}))
 
 
-def _by_dtype(tensors: Iterable[Tensor]) -> str:
+def _by_dtype(tensors: Iterable[Stored]) -> str:
     sizes: Counter[str] = Counter()
     for tensor in tensors:
         sizes[tensor.dtype] += tensor.nbytes

@@ -26,8 +26,8 @@ _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """One line of a header."""
+class Stored:
+    """Where a tensor lies and what it is like: one line of a header."""
 
     file: Path
     name: str  # in the file
@@ -44,7 +44,7 @@ class Checkpoint:
     """Tensors of one source by their names in it."""
 
     name: str
-    tensors: dict[str, Tensor]
+    tensors: dict[str, Stored]
     header: dict[str, Any] = field(default_factory=dict)  # ours, from the file
     config: dict[str, Any] = field(default_factory=dict)  # config.json beside it
 
@@ -99,7 +99,7 @@ def _listed(folder: Path, files: list[Path]) -> list[Path]:
 
 
 def _read(paths: Sequence[Path], name: str) -> Checkpoint:
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, Stored] = {}
     own: dict[str, Any] = {}
     for path in paths:
         for key, entry in _entries(path):
@@ -108,7 +108,7 @@ def _read(paths: Sequence[Path], name: str) -> Checkpoint:
             elif key in tensors:
                 raise ConfigError(f"{path}: {key} is also in {tensors[key].file.name}")
             else:
-                tensors[key] = Tensor(path, key, tuple(entry["shape"]), entry["dtype"])
+                tensors[key] = Stored(path, key, tuple(entry["shape"]), entry["dtype"])
     return Checkpoint(name, tensors, own, _config(paths[0].parent))
 
 

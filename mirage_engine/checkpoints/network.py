@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
 
-from mirage_engine.checkpoints.files import Tensor
+from mirage_engine.checkpoints.files import Stored
 from mirage_engine.config import ConfigError
 
 Shape = tuple[int, ...]
@@ -105,7 +105,7 @@ def shapes_of(network: Mapping[str, Any]) -> dict[str, Shape]:
     return shapes
 
 
-def compare(found: Mapping[str, Tensor], wanted: Mapping[str, Shape], where: str) -> None:
+def compare(found: Mapping[str, Stored], wanted: Mapping[str, Shape], where: str) -> None:
     """Raises ConfigError naming what is missing, surplus or misshapen."""
     if missing := sorted(wanted.keys() - found.keys()):
         raise ConfigError(f"{where}: {_some(missing)} missing")

@@ -72,8 +72,12 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ConfigError(f"{path}: not a readable safetensors file ({error})") from None
 
 
-def load_into(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
-    """Every tensor must be there, none may be left over, shapes must agree."""
+def load_into(module: nn.Module, state: dict[str, Tensor], name: str, assign: bool = False) -> None:
+    """Every tensor must be there, none may be left over, shapes must agree.
+
+    Args:
+        assign: the module takes the tensors themselves, precision and all, instead of their values.
+    """
     wanted = module.state_dict()
     missing, extra = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
     if missing or extra:
@@ -83,4 +87,4 @@ def load_into(module: nn.Module, state: dict[str, Tensor], name: str) -> None:
             raise ConfigError(
                 f"{name}: {key} has shape {tuple(state[key].shape)}, not {tuple(value.shape)}"
             )
-    module.load_state_dict(state)
+    module.load_state_dict(state, assign=assign)

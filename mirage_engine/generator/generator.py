@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from mirage_engine.config import GeneratorConfig
-from mirage_engine.generator.attention import MatmulAttnProcessor
 from mirage_engine.generator.condition import Conditions, PocketConditions
 from mirage_engine.generator.schedule import scheduler, velocity_from
+from mirage_engine.generator.speed import tune
 from mirage_engine.generator.transformer import MirageTransformer3DModel, Prepared
 from mirage_engine.parts import Cancelled, Context, Generated, OnStep
 
@@ -33,10 +33,7 @@ class WanGenerator:
         self.conditions = conditions or PocketConditions()
         self.device = next(transformer.parameters()).device
         self.half = config.dtype == "bfloat16"
-        if self.half:
-            halve(transformer)
-        if self.half and self.device.type == "cpu":
-            transformer.set_attn_processor(MatmulAttnProcessor())  # type: ignore[arg-type]
+        tune(transformer, config)
 
     @torch.inference_mode()
     def __call__(self, context: Context, noise: Tensor, on_step: OnStep) -> Generated:
@@ -122,15 +119,3 @@ def guided(outputs: list[Tensor], guidance: float) -> Tensor:
         return outputs[0]
     with_words, without = outputs
     return without + guidance * (with_words - without)
-
-
-def halve(network: torch.nn.Module) -> None:
-    """Products in bfloat16, once and for all, where autocast would cast the weights every time.
-
-    Modulation tables stay float32, as in diffusers.
-    """
-    for module in network.modules():
-        if isinstance(
-            module, torch.nn.Linear | torch.nn.Conv2d | torch.nn.Conv3d | torch.nn.RMSNorm
-        ):
-            module.to(torch.bfloat16)

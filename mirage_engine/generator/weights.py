@@ -23,6 +23,7 @@ from mirage_engine.checkpoints import (
     check_hash,
     from_ours,
     hashes,
+    load_into,
     open_checkpoint,
     save_state,
 )
@@ -54,11 +55,7 @@ def load_transformer(
     assembly = assemble(sources)
     with init_empty_weights(include_buffers=False):  # parameters take no memory until loaded
         network = MirageTransformer3DModel(**assembly.network)
-    state = _read(assembly, sources, dtype, device)
-    wanted = network.state_dict().keys()
-    if missing := sorted(wanted ^ state.keys()):
-        raise ConfigError(f"{weights}: {missing[:3]} missing or unexpected")
-    network.load_state_dict(state, assign=True)
+    load_into(network, _read(assembly, sources, dtype, device), weights, assign=True)
     network.to(device)  # pyright: ignore
     apply_loras(network, loras)
     return network.eval().requires_grad_(False)

@@ -14,7 +14,7 @@ from mirage_engine.checkpoints import from_ours
 from mirage_engine.checkpoints.__main__ import main
 from mirage_engine.checkpoints.check import activations, report, segment_tokens
 from mirage_engine.checkpoints.network import shapes_of
-from mirage_engine.generator.generator import halve
+from mirage_engine.generator.speed import halve
 from mirage_engine.generator.transformer import MirageTransformer3DModel
 from mirage_engine.generator.weights import arguments
 from tests.engine.live_bytes import LiveBytes
