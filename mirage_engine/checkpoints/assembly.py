@@ -83,7 +83,7 @@ def _network(
     else:
         config = next((s.config for s in weights if _is_backbone(s)), {})
         network = {**backbone_of(shapes, config, where), "memory_layers": ()}
-    if count(tensors, "memory_blocks") and not network.get("memory_layers", True):
+    if network.get("memory_layers") in ((), []) and count(tensors, "memory_blocks"):
         network |= branch_of(shapes, network["num_layers"], where)
     return network
 

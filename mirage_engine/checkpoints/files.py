@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -102,34 +102,33 @@ def _read(paths: Sequence[Path], name: str) -> Checkpoint:
     tensors: dict[str, Stored] = {}
     own: dict[str, Any] = {}
     for path in paths:
-        for key, entry in _entries(path):
-            if key == "__metadata__":
-                own = _own(path, entry)
-            elif key in tensors:
-                raise ConfigError(f"{path}: {key} is also in {tensors[key].file.name}")
-            else:
-                tensors[key] = Stored(path, key, tuple(entry["shape"]), entry["dtype"])
+        found, metadata = read_header(path)
+        for tensor in found:
+            if tensor.name in tensors:
+                other = tensors[tensor.name].file.name
+                raise ConfigError(f"{path}: {tensor.name} is also in {other}")
+            tensors[tensor.name] = tensor
+        own |= _own(path, metadata)
     return Checkpoint(name, tensors, own, _config(paths[0].parent))
 
 
-def _entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The header of a safetensors file: eight bytes of length, then JSON."""
+def read_header(path: Path) -> tuple[list[Stored], dict[str, str]]:
+    """(tensors, metadata) of a safetensors file: eight bytes of length, then JSON, then data."""
     try:
+        size = path.stat().st_size
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(_HEADER_LIMIT, path.stat().st_size):
+            if length > min(_HEADER_LIMIT, size):
                 raise ValueError("the header is longer than the file")
             header = json.loads(file.read(length))
-        end = max(
-            (e["data_offsets"][1] for k, e in header.items() if k != "__metadata__"), default=0
-        )
-        if path.stat().st_size != 8 + length + end:
-            raise ValueError(f"{path.stat().st_size} bytes long, {8 + length + end} expected")
-        yield from header.items()
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such weights file") from None
+        metadata = header.pop("__metadata__", {})
+        tensors = [Stored(path, k, tuple(e["shape"]), e["dtype"]) for k, e in header.items()]
+        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        if size != 8 + length + end:
+            raise ValueError(f"{size} bytes long, {8 + length + end} expected")
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: not a readable safetensors file ({error})") from None
+    return tensors, metadata
 
 
 def _own(path: Path, metadata: dict[str, str]) -> dict[str, Any]:

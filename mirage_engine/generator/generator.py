@@ -41,7 +41,7 @@ class WanGenerator:
         config = self.config
         channels = noise.shape[1]
         target = noise.transpose(0, 1)[None].to(self.device, copy=True)
-        references, preceding = self._batch(context.references), self._batch(context.preceding)
+        past = self._batch(context.references), self._batch(context.preceding)
         readout, given = self._prepare(context)
         steps = scheduler(config.steps, config.shift)
         first = context.first.to(self.device)
@@ -50,16 +50,7 @@ class WanGenerator:
         for i, timestep in enumerate(steps.timesteps):
             if not on_step(i, config.steps):
                 raise Cancelled
-            times = torch.full((target.shape[2],), float(timestep), device=self.device)
-            times[0] = 0
-            with self._autocast():
-                outputs = [
-                    evaluate(
-                        self.transformer, target, times, references, preceding, g, config.hint_scale
-                    ).float()
-                    for g in given
-                ]
-            output = guided(outputs, config.guidance)
+            output = self._evaluate(target, float(timestep), past, given)
             sure = output[:, channels:]
             flow = velocity_from(
                 output[:, :channels], target, steps.sigmas[i], readout, config.predict
@@ -69,6 +60,19 @@ class WanGenerator:
         on_step(config.steps, config.steps)
         certain = torch.sigmoid(sure[0, 0]).cpu() if sure.numel() > 1 else None
         return Generated(target[0].transpose(0, 1).float().cpu(), certain)
+
+    def _evaluate(
+        self, target: Tensor, timestep: float, past: tuple[Tensor, Tensor], given: list[Prepared]
+    ) -> Tensor:
+        """Guided network output for the target frames, [1, C or C + 1, t, h, w] float32."""
+        times = torch.full((target.shape[2],), timestep, device=self.device)
+        times[0] = 0
+        with self._autocast():
+            outputs = [
+                evaluate(self.transformer, target, times, *past, each, self.config.hint_scale)
+                for each in given
+            ]
+        return guided([output.float() for output in outputs], self.config.guidance)
 
     def _prepare(self, context: Context) -> tuple[Tensor, list[Prepared]]:
         """(read-out of the target frames, what the network is given: with and without words)."""

@@ -44,6 +44,7 @@ class MirageTransformer3DModel(WanTransformer3DModel):
 
     _no_split_modules = ["FrameBlock", "MemoryBlock"]  # noqa: RUF012
     _repeated_blocks = ["FrameBlock", "MemoryBlock"]  # noqa: RUF012
+    _cp_plan = None  # Wan's plan splits tokens where ours are still in frames
 
     @register_to_config
     def __init__(

@@ -7,6 +7,7 @@ Which files fit is the business of `checkpoints`.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from mirage_engine.config import ConfigError, LoraConfig
 from mirage_engine.generator.lora import apply_loras, plain_weights
 from mirage_engine.generator.transformer import MirageTransformer3DModel
 
+log = logging.getLogger("mirage")
+
 # Small tensors that meet float32 numbers: kept in full, as in diffusers.
 _FULL = ("scale_shift_table", "norm2.weight", "norm2.bias")
 
@@ -53,8 +56,9 @@ def load_transformer(
     """
     sources = [open_checkpoint(source) for source in (weights, branch) if source]
     assembly = assemble(sources)
-    with init_empty_weights(include_buffers=False):  # parameters take no memory until loaded
-        network = MirageTransformer3DModel(**assembly.network)
+    if not assembly.has_branch:
+        log.warning("%s: no side branch, so that memory does not reach the pictures", weights)
+    network = _hollow(assembly.network, weights)
     load_into(network, _read(assembly, sources, dtype, device), weights, assign=True)
     network.to(device)  # pyright: ignore
     apply_loras(network, loras)
@@ -93,6 +97,15 @@ def arguments(network: MirageTransformer3DModel) -> dict[str, Any]:
     """What the constructor takes to build this network again."""
     known = inspect.signature(MirageTransformer3DModel.__init__).parameters
     return {key: value for key, value in network.config.items() if key in known}
+
+
+def _hollow(sizes: Mapping[str, Any], where: str) -> MirageTransformer3DModel:
+    """The network with parameters that take no memory until they are loaded."""
+    try:
+        with init_empty_weights(include_buffers=False):
+            return MirageTransformer3DModel(**sizes)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: the header's network is damaged ({error})") from None
 
 
 def _read(

@@ -267,6 +267,19 @@ def test_a_flipped_byte_in_our_own_file_is_noticed_and_the_tensor_named(network,
         load_transformer(str(path))
 
 
+@pytest.mark.parametrize(
+    "harm", [{"num_layers": None}, {"colour": "red"}, {"memory_layers": [3, 1]}, {"ffn_dim": "x"}]
+)
+def test_a_damaged_header_of_our_own_is_refused_in_one_line(network, tmp_path, harm):
+    path = tmp_path / "mine.safetensors"
+    save_transformer(network, path)
+    state, header = load_state(path)
+    save_file(state, path, metadata={"mirage": json.dumps({"network": header["network"] | harm})})
+    with pytest.raises(ConfigError, match=r"mine\.safetensors") as caught:
+        load_transformer(str(path))
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_weights_come_in_the_wanted_precision_and_tables_in_full(network, tmp_path, dtype):
     read = load_transformer(*official_files(network, tmp_path), dtype=dtype)
