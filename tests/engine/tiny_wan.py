@@ -33,16 +33,11 @@ def tiny_wan(**changes: object) -> MirageTransformer3DModel:
 def official_wan(golden: Path, loras: tuple = ()) -> MirageTransformer3DModel:
     """The golden data's network with its weights, read as a user's files are."""
     with tempfile.TemporaryDirectory() as folder:
-        backbone = beside_config(golden / "tiny_dit.safetensors", Path(folder))
+        heads = json.loads((golden / "tiny_config.json").read_text())["heads"]
+        (Path(folder) / "config.json").write_text(json.dumps({"num_heads": heads}))
+        backbone = Path(folder) / "tiny_dit.safetensors"
+        backbone.symlink_to((golden / backbone.name).resolve())
         return load_transformer(str(backbone), str(golden / "tiny_vace.safetensors"), loras)
-
-
-def beside_config(weights: Path, folder: Path) -> Path:
-    """The same file in a folder that tells the number of heads, as the official ones do."""
-    (folder / "config.json").write_text(json.dumps({"num_heads": HEADS}))
-    link = folder / weights.name
-    link.symlink_to(weights.resolve())
-    return link
 
 
 def write(state: dict[str, Tensor], path: Path) -> str:
