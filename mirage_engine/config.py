@@ -54,15 +54,28 @@ class CodecConfig:
 
 
 @dataclass(frozen=True)
+class LoraConfig:
+    weights: str  # a safetensors file
+    scale: float = 1.0
+    alpha: float = 0.0  # 0: the file's own, or the rank where it has none
+    fuse: bool = True  # into the weights: no cost while walking; False keeps it apart
+
+
+@dataclass(frozen=True)
 class GeneratorConfig:
     kind: Literal["wan"] = "wan"
-    weights: str = "pocket/generator.safetensors"
+    weights: str = "pocket/generator.safetensors"  # or a diffusers folder, or official files
+    branch: str = ""  # side branch in a file of its own
+    loras: tuple[LoraConfig, ...] = ()
     steps: int = 1
     shift: float = 5.0  # flow-matching time shift
     predict: Literal["correction", "flow"] = "correction"
     sure: float = 0.0  # cells below this are not remembered; 0 remembers all
     dtype: Literal["float32", "bfloat16"] = "float32"
+    attention: Literal["auto", "native", "products", "cudnn", "flash", "flash3", "sage"] = "auto"
+    compile: bool = False  # torch.compile of the blocks: slow to start, faster afterwards
     hint_scale: float = 1.0
+    guidance: float = 1.0  # above 1: further away from what no words would give, at twice the cost
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 
 from mirage_engine.codecs.pocket import PocketCodec, load_codec
-from mirage_engine.config import ConfigError, Preset
+from mirage_engine.config import ConfigError, GeneratorConfig, Preset
 from mirage_engine.depth import CodecDepth
 from mirage_engine.generator.generator import WanGenerator
-from mirage_engine.generator.transformer import load_transformer
+from mirage_engine.generator.transformer import MirageTransformer3DModel
+from mirage_engine.generator.weights import load_transformer
 from mirage_engine.memory import LatentMemory, NoMemory
 from mirage_engine.parts import Memory, Parts
 from mirage_engine.static_filter import CodecFilter, KeepAll
@@ -52,8 +53,7 @@ def load_world(
     generator = None
     if preset.memory.kind != "copy":
         tell("loading the generator")
-        transformer = load_transformer(preset.generator.weights).to(place)  # pyright: ignore
-        generator = WanGenerator(transformer, preset.generator)
+        generator = WanGenerator(_transformer(preset.generator, place), preset.generator)
     memory = _memory(preset, codec.spec.channels)
     keep = KeepAll() if preset.static_filter == "none" else CodecFilter()
     parts = Parts(memory, generator, codec, CodecDepth(), keep)
@@ -71,6 +71,11 @@ def open_world(
     world = load_world(header["preset"], header["seed"], device, on_stage, threads)
     world.load(path)
     return world
+
+
+def _transformer(config: GeneratorConfig, device: torch.device) -> MirageTransformer3DModel:
+    dtype = torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
+    return load_transformer(config.weights, config.branch, config.loras, dtype, device)
 
 
 def _device(wanted: str) -> torch.device:

@@ -1,12 +1,14 @@
-"""What the side branch sees: memory's read-out, how far to trust it, and where each cell looks.
+"""What the network is told: memory's read-out for the side branch, and words or a style.
 
-The layout is [C filled read-out | mask, sub-cell offset x and y, log depth, scale ratio | 6 Plücker
-ray coordinates].
+Pocket: [C filled read-out | mask, sub-cell offset x and y, log depth, scale ratio | 6 Plücker ray
+coordinates], and the start image's palette in place of words. Wan2.2: [C read-out, zero in holes |
+C constant score latent], the layout that public side branches are trained on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,9 +17,57 @@ from torch.nn import functional as F
 
 from mirage_engine.camera import Camera
 from mirage_engine.holes import fill_holes
-from mirage_engine.parts import MemoryView
+from mirage_engine.parts import Context, MemoryView
 
 EXTRA_CHANNELS = 11  # pocket channels beside the read-out
+
+# (latent frames, (h, w)) -> [C, t, h, w], the codec's constant for cells that may be trusted.
+Score = Callable[[int, tuple[int, int]], Tensor]
+
+
+class Conditions(Protocol):
+    """What a preset tells its network about a segment."""
+
+    def memory(self, context: Context) -> Tensor: ...  # [Cm, t+p, h, w]
+    def text(self, context: Context) -> Tensor: ...  # [L, text_dim]
+
+
+class PocketConditions:
+    def memory(self, context: Context) -> Tensor:
+        return pocket_condition(context.view, context.cameras)
+
+    def text(self, context: Context) -> Tensor:
+        return style_tokens(context.start)
+
+
+class WanConditions:
+    """Of the Wan2.2 preset: `embed` turns a prompt into [L, text_dim]."""
+
+    def __init__(self, embed: Callable[[str], Tensor], score: Score | None) -> None:
+        self.embed, self.score = embed, score
+
+    def memory(self, context: Context) -> Tensor:
+        views = [context.view]
+        if len(context.preceding):
+            assert context.preceding_view is not None, "preceding frames come with their view"
+            views.append(context.preceding_view)
+        return wan_condition(views, self.score)
+
+    def text(self, context: Context) -> Tensor:
+        return self.embed(context.prompt)
+
+
+def wan_condition(
+    views: Sequence[MemoryView],  # of the target frames, then of the preceding ones
+    score: Score | None,  # None: the variant with a channel that marks holes instead
+) -> Tensor:  # [2C or C + 1, t+p, h, w]
+    """Condition of the Wan2.2 preset for one segment, without a batch axis."""
+    readout = torch.cat([view.latents for view in views]).transpose(0, 1)
+    if score is None:
+        second = ~torch.cat([view.mask for view in views])[None]
+    else:
+        second = score(readout.shape[1], (readout.shape[2], readout.shape[3]))
+    return torch.cat([readout, second.to(readout)])
 
 
 def pocket_condition(

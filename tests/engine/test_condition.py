@@ -11,6 +11,7 @@ from mirage_engine.generator.condition import (
     plucker_rays,
     pocket_condition,
     style_tokens,
+    wan_condition,
 )
 from mirage_engine.holes import fill_holes
 from mirage_engine.parts import MemoryView
@@ -97,6 +98,24 @@ def test_sky_and_empty_views_give_finite_channels():
     assert torch.allclose(
         pocket_condition(sky, [camera()])[14], torch.full((1, *GRID), np.log(100.0) - 1)
     )
+
+
+def test_the_large_preset_sees_the_read_out_with_target_frames_first_and_preceding_after():
+    target, before = view(some_mask(3)), view(some_mask(2, 0.7))
+    made = wan_condition(
+        [target, before], lambda frames, size: torch.full((11, frames, *size), 4.0)
+    )
+    assert made.shape == (22, 5, *GRID)
+    assert torch.equal(made[:11, :3], target.latents.transpose(0, 1))
+    assert torch.equal(made[:11, 3:], before.latents.transpose(0, 1))
+    assert (made[11:] == 4).all()
+
+
+def test_the_variant_without_a_score_marks_its_holes():
+    mask = some_mask(3)
+    made = wan_condition([view(mask)], None)
+    assert torch.equal(made[11], 1.0 - mask.float())
+    assert (made[:11, ~mask] == 0).all()
 
 
 def test_style_is_a_token_for_each_eight_by_eight_cells():

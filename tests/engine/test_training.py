@@ -23,7 +23,7 @@ from mirage_engine.config import (
     load_config,
     read_toml,
 )
-from mirage_engine.generator.transformer import load_transformer
+from mirage_engine.generator.weights import load_transformer
 from mirage_engine.rooms import Scene
 from mirage_engine.training import __main__ as command
 from mirage_engine.training.codec import codec_loss, train_codec

@@ -1,0 +1,35 @@
+"""Weights on disk: our own files, and those of others under our names."""
+
+from mirage_engine.checkpoints.adapters import Adapter, adapters_of, check_adapters
+from mirage_engine.checkpoints.assembly import Assembly, assemble
+from mirage_engine.checkpoints.files import Checkpoint, open_checkpoint
+from mirage_engine.checkpoints.names import from_ours
+from mirage_engine.checkpoints.store import (
+    ENGINE_DIR,
+    check_hash,
+    find,
+    hashes,
+    load_into,
+    load_state,
+    save_state,
+    save_weights,
+)
+
+__all__ = [
+    "ENGINE_DIR",
+    "Adapter",
+    "Assembly",
+    "Checkpoint",
+    "adapters_of",
+    "assemble",
+    "check_adapters",
+    "check_hash",
+    "find",
+    "from_ours",
+    "hashes",
+    "load_into",
+    "load_state",
+    "open_checkpoint",
+    "save_state",
+    "save_weights",
+]
