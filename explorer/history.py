@@ -72,6 +72,11 @@ class History:
         """The highest segment; 0 where there is none."""
         return max(self._records, default=0)
 
+    @property
+    def last(self) -> Record | None:
+        """The newest segment's, with what was changed by hand since; None where there is none."""
+        return self._records.get(self.newest)
+
     def column(self, name: str) -> Floats:
         """[segments] one attribute of all records."""
         return np.array([getattr(record, name) for record in self.records], np.float64)

@@ -21,6 +21,7 @@ def hud_state(
 ) -> HudState:
     """What the HUD says of a frame."""
     newest, progress = frame.known.newest, frame.progress
+    memory = frame.known.history.last
     yaw_deg, pitch_deg = yaw_pitch_deg(frame.camera)
     x, y, z = (float(v) for v in np.round(frame.camera.position, 3))
     overlay = OVERLAY_WORDS[frame.view.overlay]
@@ -28,8 +29,8 @@ def hud_state(
     made = newest is not None and newest.index > 0 and total_s > 0
     return HudState(
         remembered=frame.remembered,
-        points=newest.points if newest else 0,
-        memory_mib=newest.nbytes / 2**20 if newest else 0.0,
+        points=memory.points if memory else 0,
+        memory_mib=memory.nbytes / 2**20 if memory else 0.0,
         segment=newest.index if newest else None,
         step=progress.step if progress else 0,
         steps=progress.total if progress else 0,
