@@ -44,8 +44,14 @@ class MemoryConfig:
 
 @dataclass(frozen=True)
 class CodecConfig:
-    kind: Literal["pocket"] = "pocket"
-    weights: str = "pocket/codec.safetensors"  # beside the engine, or a path
+    kind: Literal["pocket", "wan"] = "pocket"
+    weights: str = "pocket/codec.safetensors"  # beside the engine, a path, or a name of the hub
+    # What follows is for wan.
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    tile_cells: int = 0  # edge of a tile, to save memory; 0 is the whole picture at once
+    tile_overlap_cells: int = 8
+    lead: int = 0  # latent frames decoded again before a branch; 0 is as many as can matter
+    states: int = 1  # ends of walks that can go on at once, 3.2 GB each at 704x1280 in bfloat16
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from pathlib import Path
 import torch
 
 from mirage_engine import world_file
+from mirage_engine.codecs import wan
 from mirage_engine.codecs.pocket import PocketCodec, load_codec
-from mirage_engine.config import ConfigError, Preset
+from mirage_engine.config import CodecConfig, ConfigError, Preset
 from mirage_engine.depth import CodecDepth
 from mirage_engine.generator.generator import WanGenerator
 from mirage_engine.generator.transformer import load_transformer
 from mirage_engine.memory import LatentMemory, NoMemory
-from mirage_engine.parts import Memory
+from mirage_engine.parts import Codec, Memory
 from mirage_engine.static_filter import CodecFilter, KeepAll
 from mirage_engine.world import Parts, World
 
@@ -48,7 +49,7 @@ def load_world(
     place = _device(device)
     _check(preset)
     tell("loading the codec")
-    codec: PocketCodec = load_codec(preset.codec.weights).to(place)
+    codec = _codec(preset.codec, place)
     generator = None
     if preset.memory.kind != "copy":
         tell("loading the generator")
@@ -91,7 +92,8 @@ def _device(wanted: str) -> torch.device:
 
 def _check(preset: Preset) -> None:
     """Raises ConfigError for parts that this version does not have, and sizes that none can."""
-    lens, multiple = preset.lens, PocketCodec.spec.multiple
+    lens = preset.lens
+    multiple = {"pocket": PocketCodec.spec.multiple, "wan": wan.MULTIPLE}[preset.codec.kind]
     for key, pixels in (("width", lens.width), ("height", lens.height)):
         if pixels < multiple or pixels % multiple:
             fit = max(multiple, round(pixels / multiple) * multiple)
@@ -101,6 +103,12 @@ def _check(preset: Preset) -> None:
             )
     if preset.memory.kind == "rgb":
         raise ConfigError("--memory rgb: this version has no RGB baseline; try latent, none, copy")
+
+
+def _codec(config: CodecConfig, device: torch.device) -> Codec:
+    if config.kind == "wan":
+        return wan.load_wan_codec(config, device)
+    return load_codec(config.weights).to(device)
 
 
 def _memory(preset: Preset, channels: int) -> Memory:

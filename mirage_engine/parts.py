@@ -114,7 +114,11 @@ class Codec(Protocol):
         frames: np.ndarray,  # [T, H, W, 3] uint8
         depth_m: Tensor | None,  # [T, H, W]; for codecs that carry depth
     ) -> Tensor: ...  # [t, C, h, w] float32, normalised as the transformer sees them
-    def decode(self, latents: Tensor) -> Decoded: ...
+    def decode(
+        self,
+        latents: Tensor,  # [t, C, h, w]
+        before: Tensor | None = None,  # [p, C, h, w] the frames that they follow in time
+    ) -> Decoded: ...
     def colors(self, latents: Tensor) -> np.ndarray: ...  # [N, C] -> uint8 [N, 3], mean colour
     def at_view(self, view: MemoryView) -> Tensor: ...  # [t, C, h, w] read-out as seen from there
 

@@ -18,7 +18,7 @@ FILES = [p for top in ("mirage_engine", "explorer") for p in sorted((ROOT / top)
 LAYERS = [
     {"camera", "files", "geometry", "config"},
     {"segment"},
-    {"parts", "checkpoints"},
+    {"parts", "checkpoints", "pretrained"},
     {
         "memory",
         "codecs",
