@@ -67,6 +67,16 @@ class GeneratorConfig:
 
 
 @dataclass(frozen=True)
+class DepthConfig:
+    kind: Literal["codec", "depth-anything", "depth-pro", "map-anything"] = "codec"
+    weights: str = ""  # a folder or a name of the hub; empty is the model's public name
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    input_px: int = 518  # shorter side that the model sees (map-anything: longer side)
+    sky_from_m: float = 0.0  # beyond this is sky; 0 is what suits the model
+    batch: int = 8  # frames at a time, where a model looks at each by itself
+
+
+@dataclass(frozen=True)
 class PlannerConfig:
     frames: int = 5  # per segment, the clean first frame counted
     horizon: float = 0.85  # coverage under which the next view counts as unknown
@@ -83,7 +93,7 @@ class Preset:
     codec: CodecConfig = field(default_factory=CodecConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     planner: PlannerConfig = field(default_factory=PlannerConfig)
-    depth: Literal["codec"] = "codec"  # who measures depth
+    depth: DepthConfig = field(default_factory=DepthConfig)  # who measures it
     static_filter: Literal["codec", "none"] = "codec"  # who says what may be remembered
 
 

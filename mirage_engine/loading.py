@@ -14,7 +14,7 @@ from mirage_engine import world_file
 from mirage_engine.codecs import wan
 from mirage_engine.codecs.pocket import PocketCodec, load_codec
 from mirage_engine.config import CodecConfig, ConfigError, Preset
-from mirage_engine.depth import CodecDepth
+from mirage_engine.depth import load_depth
 from mirage_engine.generator.generator import WanGenerator
 from mirage_engine.generator.transformer import load_transformer
 from mirage_engine.memory import LatentMemory, NoMemory
@@ -55,9 +55,12 @@ def load_world(
         tell("loading the generator")
         transformer = load_transformer(preset.generator.weights).to(place)  # pyright: ignore
         generator = WanGenerator(transformer, preset.generator)
+    if preset.depth.kind != "codec":
+        tell("loading the depth estimator")
+    depth = load_depth(preset.depth, place)
     memory = _memory(preset, codec.spec.channels)
     keep = KeepAll() if preset.static_filter == "none" else CodecFilter()
-    parts = Parts(memory, generator, codec, CodecDepth(), keep)
+    parts = Parts(memory, generator, codec, depth, keep)
     return World(preset, seed, parts, str(place))
 
 
@@ -101,6 +104,11 @@ def _check(preset: Preset) -> None:
                 f"preset '{preset.name}': lens.{key} must be a multiple of {multiple}, "
                 f"got {pixels}; {fit} would do"
             )
+    if preset.depth.kind == "codec" and preset.codec.kind != "pocket":
+        raise ConfigError(
+            f"preset '{preset.name}': the {preset.codec.kind} codec carries no depth; "
+            "set depth.kind to depth-anything, depth-pro or map-anything"
+        )
     if preset.memory.kind == "rgb":
         raise ConfigError("--memory rgb: this version has no RGB baseline; try latent, none, copy")
 

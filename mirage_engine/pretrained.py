@@ -10,7 +10,6 @@ from typing import Any
 
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
-
 from safetensors import SafetensorError
 
 from mirage_engine.config import ConfigError

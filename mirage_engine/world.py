@@ -8,9 +8,8 @@ Baselines are other memories. Knows nothing of windows, processes or how its par
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +44,7 @@ from mirage_engine.planner import (
 )
 from mirage_engine.rooms import Scene
 from mirage_engine.segment import Segment
+from mirage_engine.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -70,22 +70,6 @@ class Entry:
     nbytes: int
     residual: float  # of the depth alignment, relative
     seconds: dict[str, float]
-
-
-@dataclass
-class Stopwatch:
-    """Seconds per stage of one segment; what the report and the HUD show."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    _mark: float = field(default_factory=time.perf_counter)
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._mark
-        self._mark = now
-
-    def total(self) -> dict[str, float]:
-        return {**self.seconds, "total": sum(self.seconds.values())}
 
 
 class World:
@@ -121,7 +105,8 @@ class World:
 
         Args:
             scene: number of a procedural scene, 0 to 999999, whose depth is exact.
-            image: uint8 [H, W, 3] of the preset's size; its depth is taken to be a plain room's.
+            image: uint8 [H, W, 3] of the preset's size; its depth is the estimator's, or where the
+                codec is to carry it, taken to be a plain room's.
             prompt: words, for presets with a text model.
 
         Raises:
@@ -139,7 +124,7 @@ class World:
             if image.shape != (*self.size, 3) or image.dtype != np.uint8:
                 raise ValueError(f"image must be uint8 {(*self.size, 3)}, got {image.shape}")
             self.scene = None
-            return self._begin(image[None], room_prior(self.camera)[None])
+            return self._begin(image[None], self._first_depth(image[None]))
         assert scene is not None
         if not 0 <= scene < 1_000_000:
             raise ConfigError(f"--scene must be 0 to 999999, got {scene}")
@@ -248,6 +233,12 @@ class World:
             )
         )
         return self._segment(0, Decoded(frames), depth_m, depth_m > 0)
+
+    def _first_depth(self, frames: np.ndarray) -> Tensor:
+        """[1, H, W]; it sets the scale of the world."""
+        if self.parts.codec.spec.carries_depth:
+            return room_prior(self.camera)[None]
+        return self.parts.depth(Decoded(frames), [self.camera])
 
     def _anchor(self, camera: Camera) -> Keyframe:
         keyframes = self._keyframes()

@@ -17,7 +17,7 @@ FILES = [p for top in ("mirage_engine", "explorer") for p in sorted((ROOT / top)
 # A module may import modules from rows above its own, and from its own package.
 LAYERS = [
     {"camera", "files", "geometry", "config"},
-    {"segment"},
+    {"segment", "stopwatch"},
     {"parts", "checkpoints", "pretrained"},
     {
         "memory",
