@@ -77,6 +77,20 @@ class DepthConfig:
 
 
 @dataclass(frozen=True)
+class StaticFilterConfig:
+    kind: Literal["codec", "none", "residual", "concepts"] = "codec"
+    # Residual: what geometry shows to move. Concepts does it too.
+    tolerance: float = 0.05  # relative depth, on top of the noise that is measured
+    latent_gap: float = 0.3  # 1 - cosine, below which a latent is the remembered one
+    step_px: int = 4  # each so many pixels is looked at
+    # Concepts: what these words name, found by SAM 3.
+    weights: str = "facebook/sam3"  # a folder or a name of the hub
+    concepts: tuple[str, ...] = ("person", "animal", "vehicle", "sky", "water")
+    proposer: str = ""  # a Qwen3-VL that names more from the first frame; empty is none
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+@dataclass(frozen=True)
 class PlannerConfig:
     frames: int = 5  # per segment, the clean first frame counted
     horizon: float = 0.85  # coverage under which the next view counts as unknown
@@ -94,7 +108,7 @@ class Preset:
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     planner: PlannerConfig = field(default_factory=PlannerConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)  # who measures it
-    static_filter: Literal["codec", "none"] = "codec"  # who says what may be remembered
+    static_filter: StaticFilterConfig = field(default_factory=StaticFilterConfig)
 
 
 def load_config(source: str | Path, kind: type[Config] = Preset) -> Config:

@@ -19,7 +19,7 @@ from mirage_engine.generator.generator import WanGenerator
 from mirage_engine.generator.transformer import load_transformer
 from mirage_engine.memory import LatentMemory, NoMemory
 from mirage_engine.parts import Codec, Memory
-from mirage_engine.static_filter import CodecFilter, KeepAll
+from mirage_engine.static_filter import load_filter
 from mirage_engine.world import Parts, World
 
 OnStage = Callable[[str], None]
@@ -59,7 +59,7 @@ def load_world(
         tell("loading the depth estimator")
     depth = load_depth(preset.depth, place)
     memory = _memory(preset, codec.spec.channels)
-    keep = KeepAll() if preset.static_filter == "none" else CodecFilter()
+    keep = load_filter(preset.static_filter, place)
     parts = Parts(memory, generator, codec, depth, keep)
     return World(preset, seed, parts, str(place))
 

@@ -33,6 +33,7 @@ from mirage_engine.parts import (
     Memory,
     MemoryView,
     OnStep,
+    Sight,
     StaticFilter,
 )
 from mirage_engine.planner import (
@@ -45,6 +46,8 @@ from mirage_engine.planner import (
 from mirage_engine.rooms import Scene
 from mirage_engine.segment import Segment
 from mirage_engine.stopwatch import Stopwatch
+
+WITNESSES = 8  # earlier cameras that may tell what has moved since
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,9 @@ class World:
         watch.lap("decode")
         depth, residual = self._depth(decoded, view, path)
         watch.lap("depth")
-        keep = self._keep(decoded, depth, made)
+        earlier = [keyframe.camera for keyframe in self._keyframes()[-WITNESSES:]]
+        sight = Sight(path, latents, view.after(0), self.parts.memory, earlier)
+        keep = self._keep(decoded, depth, made, sight)
         watch.lap("filter")
         added = self._write(latents, depth, path, keep)
         watch.lap("write")
@@ -195,7 +200,7 @@ class World:
         entry = self.entries[index]
         decoded = self.parts.codec.decode(entry.latents.float())
         depth = self.parts.depth(decoded, entry.cameras)
-        keep = self.parts.static_filter(decoded, depth)
+        keep = self.parts.static_filter(decoded, depth, Sight(entry.cameras))
         return self._segment(index, decoded, depth, keep)
 
     @property
@@ -224,7 +229,10 @@ class World:
         self.parts.memory.undo(0)
         latents = codec.encode(frames, depth_m).half()
         watch.lap("decode")
-        added = self._write(latents, depth_m, [self.camera], depth_m > 0)
+        decoded = Decoded(frames)
+        keep = self.parts.static_filter(decoded, depth_m, Sight([self.camera], start=True))
+        watch.lap("filter")
+        added = self._write(latents, depth_m, [self.camera], keep)
         watch.lap("write")
         memory = self.parts.memory
         self.entries.append(
@@ -232,7 +240,7 @@ class World:
                 latents, (self.camera,), 0.0, added, len(memory), memory.nbytes, 0.0, watch.total()
             )
         )
-        return self._segment(0, Decoded(frames), depth_m, depth_m > 0)
+        return self._segment(0, decoded, depth_m, keep)
 
     def _first_depth(self, frames: np.ndarray) -> Tensor:
         """[1, H, W]; it sets the scale of the world."""
@@ -270,7 +278,7 @@ class World:
         decoded = codec.decode(latents)
         depth = self.parts.depth(decoded, [keyframe.camera])
         glance = LatentMemory(codec.spec.channels, self.preset.memory)
-        keep = self.parts.static_filter(decoded, depth)
+        keep = self.parts.static_filter(decoded, depth, Sight([keyframe.camera]))
         glance.write(latents, depth, [keyframe.camera], keep, 0)
         return self._read(glance, cameras)
 
@@ -303,8 +311,8 @@ class World:
         # Depth that was generated beside memory's is on its scale already: measured, not moved.
         return (depth if spec.carries_depth else fit.apply(depth)), fit.residual
 
-    def _keep(self, decoded: Decoded, depth_m: Tensor, made: Generated) -> Tensor:
-        keep = self.parts.static_filter(decoded, depth_m)
+    def _keep(self, decoded: Decoded, depth_m: Tensor, made: Generated, sight: Sight) -> Tensor:
+        keep = self.parts.static_filter(decoded, depth_m, sight)
         if made.sure is None or self.preset.generator.sure <= 0:
             return keep
         sure = F.interpolate(made.sure[1:, None], keep.shape[-2:])[:, 0]
