@@ -51,6 +51,7 @@ class CodecConfig:
     tile_cells: int = 0  # edge of a tile, to save memory; 0 is the whole picture at once
     tile_overlap_cells: int = 8
     lead: int = 0  # latent frames decoded again before a branch; 0 is as many as can matter
+    tiny: str = ""  # weights of a TAEW2.2 decoder for previews (safetensors); empty is none
     states: int = 1  # ends of walks that can go on at once, 3.2 GB each at 704x1280 in bfloat16
 
 

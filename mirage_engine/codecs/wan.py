@@ -7,6 +7,8 @@ no depth.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
@@ -15,6 +17,8 @@ from torch.nn import functional as F
 
 from mirage_engine.codecs.stream import StreamDecoder
 from mirage_engine.codecs.tiles import blend, make_tiles
+from mirage_engine.codecs.tiny import TinyDecoder, load_tiny_decoder
+from mirage_engine.codecs.wan_decoder import WanDecoder
 from mirage_engine.config import CodecConfig
 from mirage_engine.parts import CodecSpec, Decoded, MemoryView
 from mirage_engine.pretrained import load_network
@@ -27,7 +31,9 @@ SWATCHES = 16  # cells across the picture that colours are learnt from
 class WanCodec(nn.Module):
     """Pictures to normalised latents [t, C, h, w] and back."""
 
-    def __init__(self, vae: AutoencoderKLWan, config: CodecConfig) -> None:
+    def __init__(
+        self, vae: AutoencoderKLWan, config: CodecConfig, tiny: TinyDecoder | None = None
+    ) -> None:
         super().__init__()
         self.vae, self.config = vae, config
         self.latent_mean = nn.Buffer(torch.tensor(vae.config["latents_mean"]))
@@ -39,7 +45,10 @@ class WanCodec(nn.Module):
             multiple=PATCH * vae.config["scale_factor_spatial"],
             carries_depth=False,
         )
-        self._decoder = StreamDecoder(vae, config)
+        self._decoder = StreamDecoder(WanDecoder(vae), config)
+        self.tiny = tiny
+        whole = replace(config, tile_cells=0)  # it needs no tiles to fit
+        self._previewer = None if tiny is None else StreamDecoder(tiny, whole)
         self._scores: dict[tuple[int, int], Tensor] = {}  # the longest of each grid
         self._palette: Tensor | None = None
 
@@ -62,6 +71,15 @@ class WanCodec(nn.Module):
         raw = None if before is None else self._raw(before)
         pictures = [_to_bytes(part) for part in self._decoder(self._raw(latents), raw)]
         return Decoded(np.concatenate(pictures))
+
+    def preview(self, latents: Tensor, before: Tensor | None = None) -> np.ndarray:
+        """[T, H, W, 3] uint8, quickly and roughly; otherwise like `decode`.
+
+        Raises ValueError for a codec without a tiny decoder (see `tiny`).
+        """
+        if self._previewer is None:
+            raise ValueError("this codec has no tiny decoder; set codec.tiny to its weights")
+        return np.concatenate([_to_bytes(part) for part in self._previewer(latents, before)])
 
     def score(
         self,
@@ -136,8 +154,9 @@ class WanCodec(nn.Module):
 def load_wan_codec(config: CodecConfig, device: torch.device | str = "cpu") -> WanCodec:
     """The codec from a diffusers folder or the hub's cache. Raises ConfigError."""
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.dtype]
-    vae = load_network(AutoencoderKLWan, config.weights, "vae")
-    return WanCodec(vae.to(device, dtype), config)
+    vae = load_network(AutoencoderKLWan, config.weights, "vae").to(device, dtype)
+    tiny = load_tiny_decoder(config.tiny).to(device, dtype) if config.tiny else None
+    return WanCodec(vae, config, tiny)
 
 
 def _to_bytes(pictures: Tensor) -> np.ndarray:  # [T, 3, H, W] in -1..1 -> uint8 [T, H, W, 3]
