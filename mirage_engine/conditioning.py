@@ -15,7 +15,7 @@ from mirage_engine.camera import Camera
 from mirage_engine.config import Preset
 from mirage_engine.holes import fill_holes
 from mirage_engine.memory import LatentMemory
-from mirage_engine.parts import CodecSpec, Memory, MemoryView, Parts
+from mirage_engine.parts import CodecSpec, Memory, MemoryView, Parts, Sight
 from mirage_engine.planner import Keyframe, anchor, latent_cameras
 from mirage_engine.world_file import Entry
 from mirage_engine.world_record import EditRecord
@@ -66,13 +66,19 @@ def read(
     return replace(view, latents=parts.codec.at_view(view))
 
 
-def _anchor(preset: Preset, entries: Sequence[Entry], camera: Camera, spec: CodecSpec) -> Keyframe:
-    keyframes = []
+def keyframes(entries: Sequence[Entry], spec: CodecSpec) -> list[Keyframe]:
+    """Every latent frame that was generated, oldest first."""
+    found = []
     for i, entry in enumerate(entries):
         cameras = entry.cameras if i == 0 else latent_cameras(entry.cameras, spec)
-        keyframes += [Keyframe(i, j, camera) for j, camera in enumerate(cameras)]
+        found += [Keyframe(i, j, camera) for j, camera in enumerate(cameras)]
+    return found
+
+
+def _anchor(preset: Preset, entries: Sequence[Entry], camera: Camera, spec: CodecSpec) -> Keyframe:
+    found = keyframes(entries, spec)
     # Without memory, frames of long ago are forgotten too.
-    return anchor(keyframes[-1:] if preset.memory.kind == "none" else keyframes, camera)
+    return anchor(found[-1:] if preset.memory.kind == "none" else found, camera)
 
 
 def _carried(
@@ -89,7 +95,7 @@ def _carried(
     decoded = parts.codec.decode(latent[None])
     depth = parts.depth(decoded, cameras[:1])
     glance = LatentMemory(parts.codec.spec.channels, preset.memory)
-    keep = parts.static_filter(decoded, depth)
+    keep = parts.static_filter(decoded, depth, Sight(cameras[:1]))
     glance.write(latent[None], depth, cameras[:1], keep, 0)
     return read(parts, glance, cameras, grid)
 

@@ -49,8 +49,15 @@ class MemoryConfig:
 
 @dataclass(frozen=True)
 class CodecConfig:
-    kind: Literal["pocket"] = "pocket"
-    weights: str = "pocket/codec.safetensors"  # beside the engine, or a path
+    kind: Literal["pocket", "wan"] = "pocket"
+    weights: str = "pocket/codec.safetensors"  # beside the engine, a path, or a name of the hub
+    # What follows is for wan.
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    tile_cells: int = 0  # edge of a tile, to save memory; 0 is the whole picture at once
+    tile_overlap_cells: int = 8
+    lead: int = 0  # latent frames decoded again before a branch; 0 is as many as can matter
+    tiny: str = ""  # weights of a TAEW2.2 decoder for previews (safetensors); empty is none
+    states: int = 1  # ends of walks that can go on at once, 3.2 GB each at 704x1280 in bfloat16
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,30 @@ class GeneratorConfig:
 
 
 @dataclass(frozen=True)
+class DepthConfig:
+    kind: Literal["codec", "depth-anything", "depth-pro", "map-anything"] = "codec"
+    weights: str = ""  # a folder or a name of the hub; empty is the model's public name
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    input_px: int = 518  # shorter side that the model sees (map-anything: longer side)
+    sky_from_m: float = 0.0  # beyond this is sky; 0 is what suits the model
+    batch: int = 8  # frames at a time, where a model looks at each by itself
+
+
+@dataclass(frozen=True)
+class StaticFilterConfig:
+    kind: Literal["codec", "none", "residual", "concepts"] = "codec"
+    # Residual: what geometry shows to move. Concepts does it too.
+    tolerance: float = 0.05  # relative depth, on top of the noise that is measured
+    latent_gap: float = 0.3  # 1 - cosine, below which a latent is the remembered one
+    step_px: int = 4  # each so many pixels is looked at
+    # Concepts: what these words name, found by SAM 3.
+    weights: str = "facebook/sam3"  # a folder or a name of the hub
+    concepts: tuple[str, ...] = ("person", "animal", "vehicle", "sky", "water")
+    proposer: str = ""  # a Qwen3-VL that names more from the first frame; empty is none
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+@dataclass(frozen=True)
 class PlannerConfig:
     frames: int = 5  # per segment, the clean first frame counted
     horizon: float = 0.85  # coverage under which the next view counts as unknown
@@ -95,8 +126,8 @@ class Preset:
     codec: CodecConfig = field(default_factory=CodecConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     planner: PlannerConfig = field(default_factory=PlannerConfig)
-    depth: Literal["codec"] = "codec"  # who measures depth
-    static_filter: Literal["codec", "none"] = "codec"  # who says what may be remembered
+    depth: DepthConfig = field(default_factory=DepthConfig)  # who measures it
+    static_filter: StaticFilterConfig = field(default_factory=StaticFilterConfig)
 
 
 def check_budget(budget_mib: float) -> None:

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import torch
 
+from mirage_engine.codecs import wan
 from mirage_engine.codecs.pocket import PocketCodec, load_codec
-from mirage_engine.config import ConfigError, GeneratorConfig, Preset
-from mirage_engine.depth import CodecDepth
+from mirage_engine.config import CodecConfig, ConfigError, GeneratorConfig, Preset
+from mirage_engine.depth import load_depth
 from mirage_engine.generator.generator import WanGenerator
 from mirage_engine.generator.transformer import MirageTransformer3DModel
 from mirage_engine.generator.weights import load_transformer
 from mirage_engine.memory import LatentMemory, NoMemory
-from mirage_engine.parts import Memory, Parts
-from mirage_engine.static_filter import CodecFilter, KeepAll
+from mirage_engine.parts import Codec, Memory, Parts
+from mirage_engine.static_filter import load_filter
 from mirage_engine.world import World
 from mirage_engine.world_record import read_header
 
@@ -49,14 +50,17 @@ def load_world(
     place = _device(device)
     _check(preset)
     tell("loading the codec")
-    codec: PocketCodec = load_codec(preset.codec.weights).to(place)
+    codec = _codec(preset.codec, place)
     generator = None
     if preset.memory.kind != "copy":
         tell("loading the generator")
         generator = WanGenerator(_transformer(preset.generator, place), preset.generator)
+    if preset.depth.kind != "codec":
+        tell("loading the depth estimator")
+    depth = load_depth(preset.depth, place)
     memory = _memory(preset, codec.spec.channels)
-    keep = KeepAll() if preset.static_filter == "none" else CodecFilter()
-    parts = Parts(memory, generator, codec, CodecDepth(), keep)
+    keep = load_filter(preset.static_filter, place)
+    parts = Parts(memory, generator, codec, depth, keep)
     return World(preset, seed, parts, str(place))
 
 
@@ -96,7 +100,8 @@ def _device(wanted: str) -> torch.device:
 
 def _check(preset: Preset) -> None:
     """Raises ConfigError for parts that this version does not have, and sizes that none can."""
-    lens, multiple = preset.lens, PocketCodec.spec.multiple
+    lens = preset.lens
+    multiple = {"pocket": PocketCodec.spec.multiple, "wan": wan.MULTIPLE}[preset.codec.kind]
     for key, pixels in (("width", lens.width), ("height", lens.height)):
         if pixels < multiple or pixels % multiple:
             fit = max(multiple, round(pixels / multiple) * multiple)
@@ -104,8 +109,19 @@ def _check(preset: Preset) -> None:
                 f"preset '{preset.name}': lens.{key} must be a multiple of {multiple}, "
                 f"got {pixels}; {fit} would do"
             )
+    if preset.depth.kind == "codec" and preset.codec.kind != "pocket":
+        raise ConfigError(
+            f"preset '{preset.name}': the {preset.codec.kind} codec carries no depth; "
+            "set depth.kind to depth-anything, depth-pro or map-anything"
+        )
     if preset.memory.kind == "rgb":
         raise ConfigError("--memory rgb: this version has no RGB baseline; try latent, none, copy")
+
+
+def _codec(config: CodecConfig, device: torch.device) -> Codec:
+    if config.kind == "wan":
+        return wan.load_wan_codec(config, device)
+    return load_codec(config.weights).to(device)
 
 
 def _memory(preset: Preset, channels: int) -> Memory:

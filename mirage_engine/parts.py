@@ -8,7 +8,7 @@ H W pixels, h w latent cells, C channels, N points.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +36,10 @@ class MemoryView:
     source: Tensor  # [t, h, w] int64 point index, -1 empty
     offset: Tensor  # [t, 2, h, w] float32 (x, y): winner's projection minus cell centre, in cells
     scale: Tensor  # [t, h, w] float32 log2 of the winner's footprint in target cells; 0 empty
+
+    def after(self, frame: int) -> MemoryView:
+        """The views behind that one."""
+        return MemoryView(*(getattr(self, f.name)[frame + 1 :] for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,11 @@ class Codec(Protocol):
         frames: np.ndarray,  # [T, H, W, 3] uint8
         depth_m: Tensor | None,  # [T, H, W]; for codecs that carry depth
     ) -> Tensor: ...  # [t, C, h, w] float32, normalised as the transformer sees them
-    def decode(self, latents: Tensor) -> Decoded: ...
+    def decode(
+        self,
+        latents: Tensor,  # [t, C, h, w]
+        before: Tensor | None = None,  # [p, C, h, w] the frames that they follow in time
+    ) -> Decoded: ...
     def colors(self, latents: Tensor) -> np.ndarray: ...  # [N, C] -> uint8 [N, 3], mean colour
     def at_view(self, view: MemoryView) -> Tensor: ...  # [t, C, h, w] read-out as seen from there
 
@@ -149,10 +157,24 @@ class DepthEstimator(Protocol):
     def __call__(self, decoded: Decoded, cameras: Sequence[Camera]) -> Tensor: ...  # [T, H, W] m
 
 
+@dataclass(frozen=True)
+class Sight:
+    """Where decoded frames were seen from, and what memory has to say about it."""
+
+    cameras: Sequence[Camera]  # T
+    latents: Tensor | None = None  # [t, C, h, w] what the frames were decoded from
+    view: MemoryView | None = None  # what memory held of the t latent frames before
+    memory: Memory | None = None  # before these frames are written
+    earlier: Sequence[Camera] = ()  # of keyframes before these frames
+    start: bool = False  # this is the picture that a world begins with
+
+
 class StaticFilter(Protocol):
     """What of decoded frames stands still and may be remembered."""
 
-    def __call__(self, decoded: Decoded, depth_m: Tensor) -> Tensor: ...  # [T, H, W] bool keep
+    def __call__(self, decoded: Decoded, depth_m: Tensor, sight: Sight) -> Tensor:
+        """[T, H, W] bool, True may be remembered."""
+        ...
 
 
 @dataclass(frozen=True)

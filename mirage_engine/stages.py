@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mirage_engine.camera import Camera
 from mirage_engine.geometry import fit_depth
-from mirage_engine.parts import Decoded, Generated, MemoryView, Parts
+from mirage_engine.parts import Decoded, Generated, MemoryView, Parts, Sight
 
 
 @dataclass
@@ -54,10 +54,11 @@ def worth_keeping(
     decoded: Decoded,
     depth_m: Tensor,  # [T, H, W]
     made: Generated,
+    sight: Sight,
     sure: float,  # cells below this are not remembered; 0 remembers all
 ) -> Tensor:  # [T, H, W] bool
     """What stands still, and the model itself is sure of."""
-    keep = parts.static_filter(decoded, depth_m)
+    keep = parts.static_filter(decoded, depth_m, sight)
     if made.sure is None or sure <= 0:
         return keep
     certain = F.interpolate(made.sure[1:, None], keep.shape[-2:])[:, 0]

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from mirage_engine import inspector, world_file
 from mirage_engine.camera import Camera, pinhole
-from mirage_engine.conditioning import Conditioning, condition
+from mirage_engine.conditioning import Conditioning, condition, keyframes
 from mirage_engine.config import ConfigError, Preset
 from mirage_engine.depth import room_prior
 from mirage_engine.inspection import Edit, PointDetails, Points, ViewRead, XRay
-from mirage_engine.parts import Context, Decoded, Generated, OnStep, Parts
+from mirage_engine.parts import Context, Decoded, Generated, OnStep, Parts, Sight
 from mirage_engine.planner import check_path, new_frames
 from mirage_engine.rooms import Scene
 from mirage_engine.segment import Segment
@@ -30,6 +30,7 @@ from mirage_engine.stages import Stopwatch, aligned_depth, worth_keeping
 from mirage_engine.world_file import Entry
 from mirage_engine.world_record import EditRecord
 
+WITNESSES = 8  # earlier cameras that may tell what has moved since
 _NONE = np.zeros(0, np.int32)
 
 
@@ -69,7 +70,8 @@ class World:
 
         Args:
             scene: number of a procedural scene, 0 to 999999, whose depth is exact.
-            image: uint8 [H, W, 3] of the preset's size; its depth is taken to be a plain room's.
+            image: uint8 [H, W, 3] of the preset's size; its depth is the estimator's, or where the
+                codec is to carry it, taken to be a plain room's.
             prompt: words, for presets with a text model.
 
         Raises:
@@ -87,7 +89,7 @@ class World:
             if image.shape != (*self.size, 3) or image.dtype != np.uint8:
                 raise ValueError(f"image must be uint8 {(*self.size, 3)}, got {image.shape}")
             self.scene = None
-            return self._begin(image[None], room_prior(self.camera)[None])
+            return self._begin(image[None], self._first_depth(image[None]))
         assert scene is not None
         if not 0 <= scene < 1_000_000:
             raise ConfigError(f"--scene must be 0 to 999999, got {scene}")
@@ -116,7 +118,9 @@ class World:
         watch.lap("decode")
         depth, residual = aligned_depth(self.parts, decoded, given.view, path)
         watch.lap("depth")
-        keep = worth_keeping(self.parts, decoded, depth, made, self.preset.generator.sure)
+        earlier = [k.camera for k in keyframes(self.entries, codec.spec)[-WITNESSES:]]
+        sight = Sight(path, latents, given.view.after(0), memory, earlier)
+        keep = worth_keeping(self.parts, decoded, depth, made, sight, self.preset.generator.sure)
         watch.lap("filter")
         added, removed_ids = self._write(latents, depth, path, keep)
         watch.lap("write")
@@ -176,7 +180,7 @@ class World:
         entry = self.entries[index]
         decoded = self.parts.codec.decode(entry.latents.float())
         depth = self.parts.depth(decoded, entry.cameras)
-        keep = self.parts.static_filter(decoded, depth)
+        keep = self.parts.static_filter(decoded, depth, Sight(entry.cameras))
         return self._segment(index, decoded, depth, keep)
 
     @property
@@ -243,14 +247,23 @@ class World:
         self.parts.memory.undo(0)
         latents = codec.encode(frames, depth_m).half()
         watch.lap("decode")
-        added, _ = self._write(latents, depth_m, [self.camera], depth_m > 0)
+        decoded = Decoded(frames)
+        keep = self.parts.static_filter(decoded, depth_m, Sight([self.camera], start=True))
+        watch.lap("filter")
+        added, _ = self._write(latents, depth_m, [self.camera], keep)
         watch.lap("write")
         memory = self.parts.memory
         seconds, cameras = watch.total(), (self.camera,)
         self.entries.append(
             Entry(cameras, 0.0, added, len(memory), memory.nbytes, 0.0, seconds, latents)
         )
-        return self._segment(0, Decoded(frames), depth_m, depth_m > 0)
+        return self._segment(0, decoded, depth_m, keep)
+
+    def _first_depth(self, frames: np.ndarray) -> Tensor:
+        """[1, H, W]; it sets the scale of the world."""
+        if self.parts.codec.spec.carries_depth:
+            return room_prior(self.camera)[None]
+        return self.parts.depth(Decoded(frames), [self.camera])
 
     def _condition(self, path: Sequence[Camera]) -> Conditioning:
         if not self.entries:

@@ -18,7 +18,7 @@ FILES = [p for top in ("mirage_engine", "explorer") for p in sorted((ROOT / top)
 LAYERS = [
     {"camera", "files", "geometry", "config", "holes"},
     {"segment", "inspection", "seal"},
-    {"parts", "checkpoints", "world_record"},
+    {"parts", "checkpoints", "pretrained", "world_record"},
     {
         "memory",
         "codecs",

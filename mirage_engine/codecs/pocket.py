@@ -62,8 +62,8 @@ class PocketCodec(nn.Module):
         depth = self._project(log_depth, self.depth_basis, self.depth_mean)
         return torch.cat([colour, depth], 1) / self.latent_std[:, None, None]
 
-    def decode(self, latents: Tensor) -> Decoded:
-        """Pictures, depth and keep from [t, 11, h, w]."""
+    def decode(self, latents: Tensor, before: Tensor | None = None) -> Decoded:  # noqa: ARG002
+        """Pictures, depth and keep from [t, 11, h, w]; each stands alone, whatever came before."""
         with torch.no_grad():
             picture, log_depth, keep = self(latents.float().to(self.latent_std.device))
         frames = (picture.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1)

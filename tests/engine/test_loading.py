@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from mirage_engine.config import ConfigError, LensConfig, load_config
+from mirage_engine.config import CodecConfig, ConfigError, DepthConfig, LensConfig, load_config
 from mirage_engine.loading import load_world
+
+WAN = CodecConfig(kind="wan", weights="nobody/no-such-model")
+DEPTH = DepthConfig(kind="depth-anything", weights="nobody/no-such-model")
 
 
 @pytest.mark.parametrize(
@@ -20,3 +23,26 @@ from mirage_engine.loading import load_world
 def test_a_picture_size_that_no_codec_can_make_is_refused(lens, words):
     with pytest.raises(ConfigError, match=words):
         load_world(replace(load_config("pocket"), lens=lens), device="cpu", on_stage=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"codec": WAN}, "the wan codec carries no depth; set depth.kind to depth-anything"),
+        (
+            {"codec": WAN, "depth": DEPTH, "lens": LensConfig(width=1280, height=720)},
+            "height must be a multiple of 32, got 720; 704 would do",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(change, words):
+    preset = replace(load_config("pocket"), **change)
+    with pytest.raises(ConfigError, match=words):
+        load_world(preset, device="cpu", on_stage=pytest.fail)
+
+
+def test_weights_that_are_not_on_this_disk_are_told_in_one_line(tmp_path):
+    wan = replace(WAN, weights=str(tmp_path))
+    preset = replace(load_config("pocket"), codec=wan, depth=DEPTH)
+    with pytest.raises(ConfigError, match=r"has no vae.config\.json"):
+        load_world(preset, device="cpu")

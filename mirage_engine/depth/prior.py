@@ -1,4 +1,4 @@
-"""Depth estimators: who says how far the decoded pixels are."""
+"""Depth without an estimator: what the codec decoded, or what a plain room would have."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""Static filters: which pixels stand still, and are sure enough, to be remembered."""
+"""Static filters that look at nothing but what they are given."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from mirage_engine.parts import Decoded
+from mirage_engine.parts import Decoded, Sight
 
 
 class CodecFilter:
     """For codecs that decode a keep mask of their own."""
 
-    def __call__(self, decoded: Decoded, depth_m: Tensor) -> Tensor:
+    def __call__(self, decoded: Decoded, depth_m: Tensor, sight: Sight) -> Tensor:  # noqa: ARG002
         known = depth_m > 0
         return known if decoded.keep is None else known & decoded.keep
 
@@ -19,5 +19,5 @@ class CodecFilter:
 class KeepAll:
     """Everything with a depth is remembered."""
 
-    def __call__(self, decoded: Decoded, depth_m: Tensor) -> Tensor:  # noqa: ARG002
+    def __call__(self, decoded: Decoded, depth_m: Tensor, sight: Sight) -> Tensor:  # noqa: ARG002
         return torch.gt(depth_m, 0)
