@@ -76,7 +76,7 @@ class Screen:
         if frame.known.start is not None:
             if frame.view.overlay == "full":
                 self._draw_inspector(frame)
-                widgets = partial(self._inspect.draw_panels, frame)
+                widgets = None if frame.view.help else partial(self._inspect.draw_panels, frame)
             else:
                 insets = self._update_insets(frame)
                 self._draw_scene(frame)

@@ -16,7 +16,7 @@ from explorer.inspector import Inspector
 from explorer.render.canvas import ACCENT, Canvas
 from explorer.render.cloud import PointCloud
 from explorer.render.flat import FlatPass, frustum_world, segments_px
-from explorer.render.look import PAPER, WIDE_M, Look, mode_values
+from explorer.render.look import INK, PAPER, WIDE_M, Look, Rgb, mode_values
 from explorer.render.panels import (
     LEFT_WIDTH,
     MARGIN,
@@ -28,6 +28,7 @@ from explorer.render.panels import (
 )
 from explorer.render.points import PointsPass
 from explorer.render.stills import render_cloud
+from explorer.render.targets import fineness, size_of
 from explorer.render.walker import WalkerPass
 from mirage_engine import Camera
 
@@ -77,14 +78,10 @@ class InspectView:
     ) -> None:
         """Points, the walker with its `live` picture, and what belongs to a picked point."""
         inspector, walker = frame.inspector, frame.camera
-        camera = self.camera(inspector, target.size)
+        camera = self.camera(inspector, size_of(target))
         self._points.draw(target, camera, self._cloud, walker, self.look(inspector))
         self._walker.draw(target, camera, walker, live)
-        path = [camera.position for _, camera in frame.known.horizon.generated]
-        if len(path) > 1:
-            walked = np.stack(path)
-            ends = segments_px(camera, np.stack([walked[:-1], walked[1:]], 1))
-            self._flat.segments(target, ends, (*ACCENT[:3], 0.35), 1.2)
+        self._draw_path(target, frame, camera, ACCENT[:3])
         self._draw_picked(target, frame, camera)
 
     def draw_overlay(self, target: moderngl.Framebuffer, frame: Frame, camera: Camera) -> None:
@@ -124,11 +121,17 @@ class InspectView:
     def figure(
         self, frame: Frame, size: tuple[int, int], turn_deg: float
     ) -> NDArray[np.uint8]:  # [H, W, 3]
-        """The points alone on paper, as a figure; `size` is (height, width)."""
+        """The view on paper, as a figure; `size` is (height, width)."""
         inspector = frame.inspector
         camera = inspector.orbit.camera(size, turn_deg)
         look = self.look(inspector, background=PAPER, highlight=False)
-        return render_cloud(self._ctx, self._cloud, camera, frame.camera, look, size)
+
+        def draw_signs(target: moderngl.Framebuffer, fine: Camera) -> None:
+            self._walker.draw(target, fine, frame.camera, None, background=PAPER)
+            self._draw_path(target, frame, fine, INK)
+            self._draw_picked(target, frame, fine)
+
+        return render_cloud(self._ctx, self._cloud, camera, frame.camera, look, size, draw_signs)
 
     def look(
         self,
@@ -181,6 +184,16 @@ class InspectView:
         self._counted, self._counted_s = state, frame.now_s
         values = mode_values(table, points.mode, frame.camera, points.height)
         self._histogram = histogram(values[table.alive], facts.log)
+
+    def _draw_path(
+        self, target: moderngl.Framebuffer, frame: Frame, camera: Camera, color: Rgb
+    ) -> None:
+        """The way along the generated frames."""
+        path = [camera.position for _, camera in frame.known.horizon.generated]
+        if len(path) > 1:
+            walked = np.stack(path)
+            ends = segments_px(camera, np.stack([walked[:-1], walked[1:]], 1))
+            self._flat.segments(target, ends, (*color, 0.4), 1.2 * fineness(target))
 
     def _draw_picked(self, target: moderngl.Framebuffer, frame: Frame, camera: Camera) -> None:
         """The picked point, its kin, and lines to the frames that saw it."""
