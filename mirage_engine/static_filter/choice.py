@@ -19,5 +19,5 @@ def load_filter(config: StaticFilterConfig, device: torch.device | str = "cpu") 
     if config.kind == "codec":
         return CodecFilter()
     if config.kind == "residual":
-        return Once(ResidualFilter(config))
+        return Once(ResidualFilter(config, device))
     return Once(load_concepts(config, device))

@@ -39,7 +39,7 @@ class ConceptFilter:
         self.network, self.processor, self.config = network, processor, config
         self.proposer = proposer
         self.concepts = config.concepts
-        self._residual = ResidualFilter(config)
+        self._residual = ResidualFilter(config, network.device)
 
     def __call__(self, decoded: Decoded, depth_m: Tensor, sight: Sight) -> Tensor:
         if sight.start and self.proposer is not None:

@@ -21,7 +21,7 @@ from mirage_engine.config import StaticFilterConfig
 from mirage_engine.geometry import cell_rays, unproject
 from mirage_engine.parts import Decoded, MemoryView, Sight
 
-EVERY = 2  # each so many frames of a segment is a witness
+WITNESSES = 8  # frames of a segment, evenly spread
 VOTES = 2  # witnesses needed, where there are so many
 NEAR_M = 0.05
 SAME = 0.3  # relative depth within which two measurements are of one surface
@@ -50,31 +50,30 @@ class DepthMaps:
 class ResidualFilter:
     """Keeps what has a depth, passes the codec's own mask, and is not seen to move."""
 
-    def __init__(self, config: StaticFilterConfig) -> None:
-        self.config = config
+    def __init__(self, config: StaticFilterConfig, device: torch.device | str = "cpu") -> None:
+        self.config, self.device = config, device
 
     def __call__(self, decoded: Decoded, depth_m: Tensor, sight: Sight) -> Tensor:
         keep = depth_m > 0
         if decoded.keep is not None:
             keep = keep & decoded.keep
-        return keep & ~self.moving(depth_m, sight)
+        return keep & ~self.moving(depth_m, sight).to(keep.device)
 
     def moving(self, depth_m: Tensor, sight: Sight) -> Tensor:  # [T, H, W] bool
         """Pixels whose surface is in space that witnesses saw to be empty."""
+        depth_m = depth_m.to(self.device)
         frames = thinned(depth_m, sight.cameras, self.config.step_px)
-        witnesses = [_frame(frames, j) for j in range(0, len(depth_m), EVERY)]
-        own: list[int] = list(range(0, len(depth_m), EVERY))
-        for view in _from_memory(sight):
-            witnesses.append(view)
-            own.append(-1)
-        gaps = _gaps(frames, witnesses, own)  # [k, T, h, w], NaN where nothing is learnt
+        own: list[int] = list(range(0, len(depth_m), -(-len(depth_m) // WITNESSES)))
+        witnesses = [_frame(frames, j) for j in own]
+        past = _from_memory(sight, depth_m)
+        gaps = _gaps(frames, witnesses + past, own + [-1] * len(past))
         tolerance = self.config.tolerance + _noise(gaps)
-        needed = min(VOTES, max(1, len(witnesses) - 1))
+        needed = min(VOTES, max(1, len(gaps) - 1))
         moved = (gaps > tolerance).sum(0) >= needed
-        whole = _spread(moved, frames.depth_m, depth_m)
-        if sight.view is None:
-            return whole
-        return whole & ~_remembered(depth_m, sight, sight.view, tolerance, self.config.latent_gap)
+        if sight.view is not None:
+            known = _remembered(frames.depth_m, sight, sight.view, tolerance, self.config)
+            moved = moved & ~known
+        return _spread(moved, frames.depth_m, depth_m)
 
 
 def seen_through(
@@ -107,12 +106,12 @@ def thinned(depth_m: Tensor, cameras: Sequence[Camera], step: int) -> DepthMaps:
     return DepthMaps(depth, _stack(lenses, depth), _stack([c.c2w for c in cameras], depth))
 
 
-def _from_memory(sight: Sight) -> list[DepthMaps]:
+def _from_memory(sight: Sight, like: Tensor) -> list[DepthMaps]:
     """What earlier cameras saw, as far as it was remembered."""
     if sight.memory is None or not sight.earlier or sight.view is None:
         return []
     grid = (sight.view.mask.shape[1], sight.view.mask.shape[2])
-    depth = sight.memory.read(sight.earlier, grid).depth_m
+    depth = sight.memory.read(sight.earlier, grid).depth_m.to(like)
     lenses = [camera.resized(grid).intrinsics for camera in sight.earlier]
     maps = DepthMaps(depth, _stack(lenses, depth), _stack([c.c2w for c in sight.earlier], depth))
     return [_frame(maps, j) for j in range(len(depth))]
@@ -157,7 +156,11 @@ def _spread(
     """To every pixel: whatever continues the surface of a neighbour that moved moves with it."""
     for _ in range(GROWTH):
         moved = moved | _continues(moved, coarse_m, coarse_m)
-    return _continues(moved, coarse_m, depth_m)
+    whole = torch.zeros_like(depth_m, dtype=torch.bool)
+    for i in moved.flatten(1).any(1).nonzero().flatten().tolist():
+        frame = slice(i, i + 1)
+        whole[frame] = _continues(moved[frame], coarse_m[frame], depth_m[frame])
+    return whole
 
 
 def _continues(moved: Tensor, coarse_m: Tensor, depth_m: Tensor) -> Tensor:
@@ -175,18 +178,24 @@ def _noise(gaps: Tensor) -> float:
 
 
 def _remembered(
-    depth_m: Tensor, sight: Sight, view: MemoryView, tolerance: float, latent_gap: float
-) -> Tensor:  # [T, H, W] bool
-    """Pixels that memory knows with the same depth, or with the same latent."""
+    depth_m: Tensor,  # [T, h', w'] on the coarse grid
+    sight: Sight,
+    view: MemoryView,
+    tolerance: float,
+    config: StaticFilterConfig,
+) -> Tensor:  # [T, h', w'] bool
+    """What memory knows with the same depth, or with the same latent."""
     group = len(depth_m) // len(view.mask)
-    held = torch.where(view.mask, view.depth_m, torch.nan)
-    held = held.repeat_interleave(group, 0)[:, None]
-    held = F.interpolate(held, depth_m.shape[1:], mode="nearest-exact")[:, 0]
+
+    def over_grid(cells: Tensor) -> Tensor:
+        cells = cells.to(depth_m).repeat_interleave(group, 0)[:, None]
+        return F.interpolate(cells, depth_m.shape[1:], mode="nearest-exact")[:, 0]
+
+    held = over_grid(torch.where(view.mask, view.depth_m, torch.nan))
     same = (depth_m / held - 1).abs() < tolerance
     if sight.latents is None:
         return same
-    alike = _alike(view, sight.latents, latent_gap).repeat_interleave(group, 0)[:, None].float()
-    return same | (F.interpolate(alike, depth_m.shape[1:], mode="nearest-exact")[:, 0] > 0)
+    return same | (over_grid(_alike(view, sight.latents, config.latent_gap)) > 0)
 
 
 def _alike(view: MemoryView, latents: Tensor, latent_gap: float) -> Tensor:  # [t, h, w] bool

@@ -198,6 +198,17 @@ def test_a_tiled_picture_fades_from_one_tile_to_the_next():
         assert np.abs(tiled[:, column] - wanted / (weight_a + weight_b)).max() <= 1.01
 
 
+def test_tiled_latents_fade_in_the_same_way():
+    frames = rooms(SIZE).frames[:1]
+    tiled = codec(tile_cells=4, tile_overlap_cells=2).encode(frames)[0]
+    left, right = (codec().encode(frames[:, :, 16 * a : 16 * a + 64])[0] for a in (0, 2))
+    assert torch.allclose(tiled[..., :2], left[..., :2], atol=1e-5)
+    assert torch.allclose(tiled[..., 4:], right[..., 2:], atol=1e-5)
+    for column, share in ((2, 1.5 / 2), (3, 0.5 / 2)):  # 1.5 against 0.5 cells from the edges
+        wanted = share * left[..., column] + (1 - share) * right[..., column - 2]
+        assert torch.allclose(tiled[..., column], wanted, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [(4, 6), (44, 80), (45, 81), (13, 7)])
 @pytest.mark.parametrize(("edge", "overlap"), [(0, 0), (8, 2), (30, 15)])
 def test_tiles_cover_the_grid_and_overlap_enough(size, edge, overlap):
