@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = {"ply": ".ply", "npz": ".npz", "picture": ".png", "turntable": ".mp4"}
 TURN_FRAMES, TURN_FPS = 180, 30.0
-TURN_SIZE = (800, 1280)  # (height, width) px of the turntable
+TURN_SIZE = (640, 1024)  # (height, width) px of the turntable
 
 
 def change(kind: str) -> Callable[[Explorer], None]:

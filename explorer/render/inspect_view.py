@@ -22,14 +22,13 @@ from explorer.render.panels import (
     MARGIN,
     RIGHT_WIDTH,
     STRIP_HEIGHT,
-    Desk,
-    Pictures,
     draw_panels,
 )
 from explorer.render.points import PointsPass
 from explorer.render.stills import render_cloud
 from explorer.render.targets import fineness, size_of
 from explorer.render.walker import WalkerPass
+from explorer.render.widgets import Desk, Pictures
 from mirage_engine import Camera
 
 CEILING_M = 0.35  # above the walker's eye

@@ -7,7 +7,7 @@ from imgui_bundle import imgui, implot
 
 from explorer.history import History
 from explorer.render.canvas import ACCENT, WARNING
-from explorer.render.panels import Desk, note
+from explorer.render.widgets import Desk, note
 
 TEAL, VIOLET, GREEN = (0.38, 0.75, 0.72, 1.0), (0.63, 0.55, 0.88, 1.0), (0.46, 0.78, 0.56, 1.0)
 STAGES = ("read", "denoise", "decode", "write")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from imgui_bundle import imgui
 
 from explorer.inspector import Wish
-from explorer.render.panels import Desk, note
+from explorer.render.widgets import Desk, note
 
 EXPORTS: tuple[tuple[Wish, str, str], ...] = (
     ("ply", "points as PLY", "Positions, both kinds of colours, and every scalar, for any viewer."),

@@ -8,7 +8,7 @@ from imgui_bundle import imgui
 from explorer.histogram import Histogram
 from explorer.render.colormaps import colormap_rgb
 from explorer.render.look import MODES, Look
-from explorer.render.panels import Desk, slider, toggle
+from explorer.render.widgets import Desk, slider, toggle
 
 KEYS = "123456"
 BARS_HIGH, STRIP_HIGH = 46.0, 9.0

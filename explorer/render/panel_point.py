@@ -6,7 +6,7 @@ import numpy as np
 from imgui_bundle import imgui
 
 from explorer.inspector import Picked
-from explorer.render.panels import Desk, fact, note
+from explorer.render.widgets import Desk, fact, note
 from mirage_engine import HIDDEN, LOCKED, NEVER
 
 SEEN_FROM = 4  # pictures of keyframes that saw it

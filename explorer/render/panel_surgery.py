@@ -7,7 +7,7 @@ from imgui_bundle import imgui, implot
 
 from explorer.inspector import Tool
 from explorer.render.canvas import ACCENT
-from explorer.render.panels import Desk, fact, note, slider, toggle
+from explorer.render.widgets import Desk, fact, note, slider, toggle
 
 POLICY = (
     "Over the budget, memory first gives up what it kept for undo, then the points seen least, the "

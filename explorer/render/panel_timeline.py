@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgui_bundle import imgui
 
-from explorer.render.panels import Desk
+from explorer.render.widgets import Desk
 
 
 def timeline_panel(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from imgui_bundle import imgui
 
 from explorer.render.colormaps import colormap_rgb
-from explorer.render.panels import Desk, fact, note, toggle
+from explorer.render.widgets import Desk, fact, note, toggle
 from mirage_engine import Segment, XRay
 
 GAP = 6.0

@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import replace
 
+import imageio_ffmpeg
 import numpy as np
 import pygame
 import pytest
@@ -417,3 +418,17 @@ def test_files_of_the_inspector_are_written(hands):
     assert set(files) == {".ply", ".npz", ".png"}
     with np.load(files[".npz"], allow_pickle=False) as data:
         assert len(data["ids"]) == len(h.app.known.table)
+
+
+def test_a_turntable_is_filmed_a_picture_at_a_time(hands, monkeypatch):
+    monkeypatch.setattr("explorer.inspect_actions.TURN_FRAMES", 6)
+    monkeypatch.setattr("explorer.inspect_actions.TURN_SIZE", (96, 160))
+    h = hands().ready()
+    h.press("E")
+    h.app.inspection.inspector.wish("turntable")
+    h.frames(3)
+    assert not list((h.folder / "out").glob("*.mp4")), "not before it is whole"
+    h.wait(lambda: any("wrote" in text for text in h.said()))
+    (path,) = (h.folder / "out").glob("*.mp4")
+    frames, seconds = imageio_ffmpeg.count_frames_and_secs(str(path))
+    assert frames == 6 and seconds == pytest.approx(0.2, abs=0.01)
