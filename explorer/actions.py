@@ -209,6 +209,28 @@ def nothing(e: Explorer) -> None:
     """The mouse and the controls have been seen to already."""
 
 
+NO_ENGINE = "no engine runs here; open the world with --load to walk on or change it"
+NEED_ENGINE = {
+    Action.PAUSE,
+    Action.SINGLE,
+    Action.UNDO,
+    Action.GENERATE,
+    Action.TOUR,
+    Action.SAVE,
+    Action.LOAD,
+    Action.NEW_WORLD,
+    Action.DROP,
+}
+
+
+def perform(e: Explorer, action: Action) -> None:
+    """Does what a key asks for, where there is an engine if it needs one."""
+    if e.client.state == "off" and action in NEED_ENGINE:
+        e.say(NO_ENGINE)
+    else:
+        ACTIONS[action](e)
+
+
 ACTIONS: dict[Action, Callable[[Explorer], None]] = {
     Action.OVERLAY: overlay,
     Action.COLORS_1: color_points(0),

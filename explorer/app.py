@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import mirage_engine
-from explorer.actions import ACTIONS
+from explorer.actions import perform
 from explorer.asker import Asker
 from explorer.bindings import Bindings, open_gamepads
 from explorer.cli import Options
@@ -190,7 +190,7 @@ class Explorer:
         self.window.capture_mouse(self.bindings.captured)
         self._log_input(controls, actions)
         for action in actions:
-            ACTIONS[action](self)
+            perform(self, action)
         for event in self.client.poll():
             self._hear(event)
         held = self.asker.waiting and not self.asker.paused

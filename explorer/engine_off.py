@@ -12,8 +12,6 @@ from explorer.engine_events import Event
 from explorer.protocol import Start
 from mirage_engine import Camera, Edit, Preset
 
-WORDS = "no engine runs here; open the world with --load to change it or walk on"
-
 
 class EngineOff:
     """The members of `EngineClient`; asks for nothing, so that nothing is ever answered."""

@@ -36,6 +36,9 @@ def change(kind: str) -> Callable[[Explorer], None]:
 
     def do(e: Explorer) -> None:
         inspector = e.inspection.inspector
+        if e.client.state not in ("idle", "generating"):
+            e.say("memory can be changed when the engine is ready")
+            return
         ids = e.known.table["ids"][inspector.selection.rows(e.known.table)]
         if not len(ids):
             e.say("nothing is selected")

@@ -37,7 +37,7 @@ class InspectTools:
     ) -> None:
         """Sees to what the mouse did in this frame."""
         for p in pointers:
-            if p.kind == "wheel":
+            if p.kind == "wheel" and self._inspector.in_space:
                 self._inspector.orbit.dolly(p.wheel)
             elif p.kind == "down":
                 self._press(p)

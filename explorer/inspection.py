@@ -30,6 +30,7 @@ class Inspection:
     def __init__(self, client: Client) -> None:
         self.inspector, self.inquiry = Inspector(), Inquiry(client)
         self._tools, self._exports = InspectTools(self.inspector), Exports()
+        self._was_open = False
 
     def hands(self, e: Explorer, events: list[Any]) -> list[Any]:
         """Gives the inspector, where it is open, its share of the events; returns the rest."""
@@ -37,8 +38,12 @@ class Inspection:
         e.bindings.may_capture = not open_
         inspector.play(e.known.history.newest, e.now_s)
         if not open_:
-            self._tools.drop()
+            if self._was_open:
+                self._tools.drop()
+                e.screen.let_go()
+            self._was_open = False
             return events
+        self._was_open = True
         inspector.orbit.glide(e.now_s)
         events, pointers = e.screen.hands(events)
         camera = e.screen.view_camera(inspector, e.walker.camera)

@@ -92,6 +92,11 @@ class Screen:
         left = hands.tell(events)
         return left, hands.pointers(left)
 
+    def let_go(self) -> None:
+        """The hands have left the inspector's panels."""
+        self._hud.canvas.use()
+        hands.let_go()
+
     def view_camera(self, inspector: Inspector, walker: Camera) -> Camera:
         """Of what the inspector shows now, at the window's size."""
         if inspector.in_space:

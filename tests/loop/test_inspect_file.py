@@ -92,6 +92,7 @@ def test_nothing_can_be_changed_or_generated(looking):
         frames(looking, 2, key(name))
     assert len(looking.known.table) == before and looking.known.table.alive.any()
     assert looking.known.newest is None
+    assert any("no engine" in text for text in looking.toasts.shown(looking.now_s))
 
 
 def test_what_cannot_be_inspected_is_refused_in_one_line(tmp_path, capsys):
