@@ -62,6 +62,7 @@ class Options:
     scene: int | None = None
     seed: int = 0
     memory: str | None = None  # one of MEMORIES, over the preset's own
+    compare: tuple[str, ...] = ()  # of MEMORIES, walked one after the other without a window
     tour: str | None = None  # name or TOML file
     path: Path | None = None  # camera file
     headless: bool = False
@@ -111,9 +112,9 @@ def run(options: Options) -> int:
         log.warning("no display found: walking a tour without a window (see --headless)")
         options = replace(options, headless=True)
     if options.headless:
-        from explorer import headless
+        from explorer import compare, headless
 
-        files = headless.run(options)
+        files = compare.run(options) if options.compare else headless.run(options)
         sys.stdout.write("".join(f"{path}\n" for path in files))
         return 0
     # Only a window needs pygame and OpenGL.
@@ -141,6 +142,8 @@ def parse(argv: Sequence[str]) -> Options:
         raise ConfigError(
             f"--cameras {values['cameras']}: goes with --headless, whose walk it keeps"
         )
+    if values["compare"] is not None:
+        _check_compared(values)
     for flag in ("fit", "fov"):
         if values[flag] is not None and values["image"] is None:
             raise ConfigError(f"--{flag}: goes with --image, whose shape it is about")
@@ -232,6 +235,7 @@ def _parser() -> _Parser:
     start.add_argument("--inspect", type=Path, metavar="FILE", help="look into a saved world")
     flag("--seed", type=_count, metavar="N", help="another seed, another world")
     flag("--memory", choices=MEMORIES, help="latent spatial memory, or a baseline")
+    flag("--compare", type=_memories, metavar="A,B", help="walk --headless with each memory named")
     flag("--tour", metavar="NAME|FILE", help="walk a tour")
     flag("--path", type=Path, metavar="FILE", help="walk the poses of a camera file")
     flag("--headless", action="store_true", help="walk without a window and write a report")
@@ -258,6 +262,24 @@ def _count(value: str) -> int:
     if not re.fullmatch(r"\d{1,18}", value):
         raise argparse.ArgumentTypeError(f"must be a whole number from 0, got '{value}'")
     return int(value)
+
+
+def _memories(value: str) -> tuple[str, ...]:
+    kinds = tuple(value.split(","))
+    if len(set(kinds)) < max(2, len(kinds)) or not set(kinds) <= set(MEMORIES):
+        raise argparse.ArgumentTypeError(
+            f"must be two or more of {', '.join(MEMORIES)}, as latent,none; got '{value}'"
+        )
+    return kinds
+
+
+def _check_compared(values: Mapping[str, object]) -> None:
+    """Raises ConfigError for flags that --compare cannot be with, or without."""
+    if not values["headless"]:
+        raise ConfigError("--compare: goes with --headless, whose walk it repeats")
+    for flag in ("memory", "load", "record", "cameras", "log"):
+        if values[flag] is not None:
+            raise ConfigError(f"--{flag} does not go with --compare, whose files are all in --out")
 
 
 def _degrees(value: str) -> float:

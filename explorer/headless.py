@@ -53,14 +53,18 @@ def run(options: Options) -> list[Path]:
     """Walks what `options` ask for and writes the folder; returns its files.
 
     Raises:
-        ConfigError: the tour, the start or the device cannot be used.
+        ConfigError: the tour, the start or the device cannot be used, or the disk refuses.
     """
+    return _write(walk_once(options), options)
+
+
+def walk_once(options: Options) -> Walk:
+    """The walk that `options` ask for. Raises ConfigError: see `run`."""
     world = _open(options)
     name, route = _route(options, world.preset)
     first = _begin(world, options)
     segments = [first, *_advance(world, route(first.cameras[-1]))]
-    walk = Walk(name, world, segments)
-    return _write(walk, options)
+    return Walk(name, world, segments)
 
 
 def _write(walk: Walk, options: Options) -> list[Path]:
@@ -81,7 +85,7 @@ def _write(walk: Walk, options: Options) -> list[Path]:
         folder / name for name in (*names, "report.json")
     ]
     recorder.write_video(video, frames, FPS)
-    recorder.write_png(sheet, _sheet(walk, content, _start_words(options)), title)
+    recorder.write_png(sheet, _sheet(walk, content, start_words(options)), title)
     cameras = [camera for segment in walk.segments for camera in segment.cameras]
     outside = render_memory_picture(
         points.points_world, points.colors, cameras, footprints_m=points.footprints_m
@@ -89,7 +93,7 @@ def _write(walk: Walk, options: Options) -> list[Path]:
     recorder.write_png(memory, outside, title)
     recorder.write_ply(cloud, points.points_world, points.colors, scalars)
     _write_table(table, coverage_rows(walk.segments))
-    _write_text(facts, to_json(content, 2) + "\n")
+    write_text(facts, to_json(content, 2) + "\n")
     if options.record is not None:
         recorder.write_video(options.record, frames, FPS)
         files.append(options.record)
@@ -98,7 +102,7 @@ def _write(walk: Walk, options: Options) -> list[Path]:
         files.append(options.cameras)
     if options.log is not None:
         entries = [{"type": "segment", **entry} for entry in content["segments_log"]]
-        _write_text(options.log, "".join(to_json(entry) + "\n" for entry in entries))
+        write_text(options.log, "".join(to_json(entry) + "\n" for entry in entries))
         files.append(options.log)
     return files
 
@@ -106,10 +110,11 @@ def _write(walk: Walk, options: Options) -> list[Path]:
 def _write_table(path: Path, rows: list[list[Any]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    _write_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Raises ConfigError: cannot be written there."""
     with recorder.replacing(path) as part:
         part.write_text(text, "utf-8")
 
@@ -169,10 +174,6 @@ def _advance(world: World, cameras: Sequence[Camera]) -> Iterator[Segment]:
 
 
 def _sheet(walk: Walk, content: dict[str, Any], start: str) -> np.ndarray:
-    shots: list[contact_sheet.Shot] = []
-    for number, segment in enumerate(walk.segments):
-        for frame, camera in zip(segment.frames, segment.cameras, strict=True):
-            shots.append(contact_sheet.Shot(frame, camera, len(shots), number))
     facts = [
         f"{content['config']}, {MEMORY_WORDS[content['memory_kind']]}",
         start,
@@ -185,11 +186,13 @@ def _sheet(walk: Walk, content: dict[str, Any], start: str) -> np.ndarray:
     if revisit["pairs"]:
         words = f"{revisit['psnr_db']:.1f} dB PSNR between them, {revisit['pairs']} pairs measured"
     return contact_sheet.draw_contact_sheet(
-        shots, contact_sheet.Titles(walk.name, "  ·  ".join(facts), words)
+        contact_sheet.shots_of(walk.segments),
+        contact_sheet.Titles(walk.name, "  ·  ".join(facts), words),
     )
 
 
-def _start_words(options: Options) -> str:
+def start_words(options: Options) -> str:
+    """Where the walk begins, for captions."""
     if options.load is not None:
         return f"from {options.load.name}"
     if options.image is not None:

@@ -47,14 +47,17 @@ def revisit_pairs(cameras: Sequence[Camera]) -> list[tuple[int, int]]:
 
 def revisit(cameras: Sequence[Camera], frames: np.ndarray) -> dict[str, Any]:
     """First visit against return."""
-    pairs = revisit_pairs(cameras)
-    scores = [psnr_db(frames[i], frames[j]) for i, j in pairs]
-    return {
-        "pairs": len(pairs),
-        "psnr_db": mean_or_none(scores),
-        "ssim": mean_or_none([ssim(frames[i], frames[j]) for i, j in pairs]),
-        "worst_psnr_db": round(min(scores), 4) if scores else None,
-    }
+    return _alike([(frames[i], frames[j]) for i, j in revisit_pairs(cameras)])
+
+
+def start_revisit(segments: Sequence[Segment]) -> dict[str, Any]:
+    """The start image against returns to its pose; some tours come back to nothing else.
+
+    The first segment is the start image, which was given and not generated.
+    """
+    shots = [shot for s in segments for shot in zip(s.cameras, s.frames, strict=True)]
+    start, image = shots[0]
+    return _alike([(image, frame) for camera, frame in shots[APART:] if _same(start, camera)])
 
 
 def truth(
@@ -105,6 +108,17 @@ def seen_from(
     ]
     same = np.where(sky, np.isinf(there), np.abs(there - z) < SEEN_TOLERANCE * np.abs(z))
     return inside & same
+
+
+def _alike(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
+    """How alike the two pictures of each pair are."""
+    scores = [psnr_db(first, again) for first, again in pairs]
+    return {
+        "pairs": len(pairs),
+        "psnr_db": mean_or_none(scores),
+        "ssim": mean_or_none([ssim(first, again) for first, again in pairs]),
+        "worst_psnr_db": round(min(scores), 4) if scores else None,
+    }
 
 
 def _same(a: Camera, b: Camera) -> bool:

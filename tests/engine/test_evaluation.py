@@ -11,7 +11,13 @@ import pytest
 
 from mirage_engine.camera import Camera, pinhole, pose
 from mirage_engine.evaluation.metrics import depth_abs_rel, mean_or_none, psnr_db, ssim
-from mirage_engine.evaluation.report import revisit, revisit_pairs, seen_from, tour_report
+from mirage_engine.evaluation.report import (
+    revisit,
+    revisit_pairs,
+    seen_from,
+    start_revisit,
+    tour_report,
+)
 from mirage_engine.rooms import Scene
 from mirage_engine.segment import Segment
 
@@ -131,6 +137,39 @@ def test_revisits_are_scored_between_first_visit_and_return():
     assert made["psnr_db"] == pytest.approx(sum(wanted) / 2, abs=1e-3)
     assert made["worst_psnr_db"] == pytest.approx(min(wanted), abs=1e-3)
     assert 0.9 < made["ssim"] <= 1
+
+
+def test_the_start_image_is_scored_against_each_later_return_to_its_pose():
+    """Frames 1 to 7 are too near; 8 and 11 are at the start again, off by 10 and by 20 levels."""
+    away = camera((1.0, 0, 0))
+    cameras = [*[camera()] * 8, camera((0.02, 0, 0), 0.5), away, away, camera()]
+    frames = np.stack([grey(value) for value in [100] * 8 + [110, 0, 0, 120]])
+    depth_m = np.ones((12, *SIZE), np.float32)
+    made = start_revisit(
+        [
+            segment(0, cameras[:1], frames[:1], depth_m[:1]),
+            segment(1, cameras[1:6], frames[1:6], depth_m[1:6]),
+            segment(2, cameras[6:], frames[6:], depth_m[6:]),
+        ]
+    )
+    both_db = 20 * math.log10(25.5), 20 * math.log10(12.75)
+    assert made["pairs"] == 2
+    assert made["psnr_db"] == pytest.approx(sum(both_db) / 2, abs=1e-3)
+    assert made["worst_psnr_db"] == pytest.approx(both_db[1], abs=1e-3)
+    assert 0 < made["ssim"] < 1
+
+
+def test_a_walk_that_stays_away_has_no_scores_against_its_start():
+    cameras = [camera((0, 0, 0.1 * k)) for k in range(20)]
+    frames = np.stack([grey(k) for k in range(20)])
+    depth_m = np.ones((20, *SIZE), np.float32)
+    made = start_revisit(
+        [
+            segment(0, cameras[:1], frames[:1], depth_m[:1]),
+            segment(1, cameras[1:], frames[1:], depth_m[1:]),
+        ]
+    )
+    assert made == {"pairs": 0, "psnr_db": None, "ssim": None, "worst_psnr_db": None}
 
 
 def test_a_walk_without_a_return_has_no_revisit_scores():
