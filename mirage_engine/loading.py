@@ -114,6 +114,11 @@ def _check(preset: Preset) -> None:
             f"preset '{preset.name}': the {preset.codec.kind} codec carries no depth; "
             "set depth.kind to depth-anything, depth-pro or map-anything"
         )
+    if preset.codec.kind == "pocket" and (preset.planner.preceding or preset.planner.references):
+        raise ConfigError(
+            f"preset '{preset.name}': the pocket generator is shown no frames of the past; "
+            "set planner.preceding and planner.references to 0"
+        )
     if preset.memory.kind == "rgb":
         raise ConfigError("--memory rgb: this version has no RGB baseline; try latent, none, copy")
 

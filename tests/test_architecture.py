@@ -30,6 +30,7 @@ LAYERS = [
         "tour",
     },
     {"world_file", "stages"},
+    {"lookback"},
     {"conditioning"},
     {"inspector"},
     {"world"},
