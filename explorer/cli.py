@@ -28,6 +28,7 @@ from mirage_engine import (
     CONFIG_DIR,
     ConfigError,
     Preset,
+    check_weights,
     list_tours,
     load_config,
     load_tour,
@@ -167,6 +168,7 @@ def check(options: Options) -> None:
         ConfigError: a named file, preset or folder cannot be used.
     """
     preset = options.preset()
+    check_weights(preset)
     lens = (preset.lens.height, preset.lens.width)
     if options.image is not None:
         pictures.read_image(options.image, lens, options.fit)
