@@ -34,10 +34,8 @@ class Reader:
         """[512, text_dim] float32 on the CPU."""
         words = " ".join(prompt.split())
         tokens = self.tokenizer(words, truncation=True, max_length=TOKENS, return_tensors="pt")
-        asked = {
-            key: tokens[key].to(self.encoder.device) for key in ("input_ids", "attention_mask")
-        }
-        rows = self.encoder(**asked).last_hidden_state[0].float().cpu()
+        ids = tokens["input_ids"].to(self.encoder.device)
+        rows = self.encoder(ids).last_hidden_state[0].float().cpu()
         return F.pad(rows, (0, 0, 0, TOKENS - len(rows)))
 
 

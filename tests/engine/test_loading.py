@@ -40,7 +40,7 @@ def test_a_picture_size_that_no_codec_can_make_is_refused(lens, words):
         ({"codec": WAN, "depth": DEPTH}, "reads words; set generator.text to its text encoder"),
         (
             {"planner": PlannerConfig(references=1)},
-            "pocket generator is shown no frames of the past",
+            "pocket generator is shown no frames",
         ),
         (
             {"codec": WAN, "depth": DEPTH, "lens": LensConfig(width=1280, height=720)},

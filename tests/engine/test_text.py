@@ -19,7 +19,7 @@ def config(tmp_path_factory) -> GeneratorConfig:
 
 
 def test_a_prompt_is_what_the_padded_encoder_says_and_zeros_behind(config):
-    """As the official code has it: all 512 tokens with a mask, rows behind the words set to zero."""
+    """As in the official code: all 512 tokens with a mask, and rows behind the words set to 0."""
     prompts = load_prompts(config)
     reader = prompts._load()
     words = "a quiet room with a blue door"
