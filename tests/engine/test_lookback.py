@@ -16,6 +16,7 @@ from mirage_engine.memory import LatentMemory
 from mirage_engine.parts import CodecSpec
 from mirage_engine.world import World
 from mirage_engine.world_file import Entry
+from tests.engine.golden_segments import iterations
 from tests.engine.test_golden_memory import ours
 from tests.engine.tiny_engine import GRID, camera_at, tiny_world, walk
 
@@ -58,8 +59,7 @@ class Official:
 
     def add(self, iteration: int) -> None:
         """What the official code knows after an iteration."""
-        read = {k: torch.from_numpy(self.data[f"it{iteration}/{k}"]) for k in ("out",)}
-        out = read["out"][0].transpose(0, 1)
+        out = torch.from_numpy(self.data[f"it{iteration}/out"])[0].transpose(0, 1)
         scene = torch.from_numpy(self.data[f"it{iteration}/target_scene"]).transpose(0, 1)
         poses = self.data[f"it{iteration}/target_pose_indices"].tolist()
         if iteration == 0:
@@ -81,7 +81,7 @@ class Official:
 @pytest.mark.parametrize("run", RUNS)
 def test_the_official_references_are_chosen_wherever_they_are_decided(golden, run):
     official, compared = Official(golden, run), 0
-    for iteration in range(5):
+    for iteration in range(iterations(official.data)):
         key = f"it{iteration}/"
         if iteration and bool(official.data[f"{key}selection_robust"]):
             poses = official.data[f"{key}target_pose_indices"].tolist()
@@ -96,13 +96,13 @@ def test_the_official_references_are_chosen_wherever_they_are_decided(golden, ru
             assert np.allclose(worth, overlaps, atol=0.05)
             compared += 1
         official.add(iteration)
-    assert compared >= 3
+    assert compared
 
 
 @pytest.mark.golden
 def test_the_official_preceding_frames_come_with_the_views_that_they_were_made_from(golden):
     official = Official(golden, "e2e_p8_fixed")
-    for iteration in range(5):
+    for iteration in range(iterations(official.data)):
         key = f"it{iteration}/"
         if int(official.data[f"{key}num_preceding"]):
             newest = keyframes(official.entries, SPEC)[-1]
