@@ -172,8 +172,8 @@ def check(options: Options) -> None:
     lens = (preset.lens.height, preset.lens.width)
     if options.image is not None:
         pictures.read_image(options.image, lens, options.fit)
-    if options.prompt is not None and preset.codec.kind == "pocket":
-        raise ConfigError(f"--prompt: preset '{preset.name}' takes no text; try --image or --scene")
+    if options.prompt is not None:
+        raise ConfigError("--prompt: no preset begins from words alone yet; try --image or --scene")
     if options.load is not None and not options.load.exists():
         raise ConfigError(f"--load {options.load}: no such file")
     if options.inspect is not None:
