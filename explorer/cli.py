@@ -28,6 +28,7 @@ from mirage_engine import (
     CONFIG_DIR,
     ConfigError,
     Preset,
+    check_weights,
     list_tours,
     load_config,
     load_tour,
@@ -170,11 +171,12 @@ def check(options: Options) -> None:
         ConfigError: a named file, preset or folder cannot be used.
     """
     preset = options.preset()
+    check_weights(preset)
     lens = (preset.lens.height, preset.lens.width)
     if options.image is not None:
         pictures.read_image(options.image, lens, options.fit)
-    if options.prompt is not None and preset.codec.kind == "pocket":
-        raise ConfigError(f"--prompt: preset '{preset.name}' takes no text; try --image or --scene")
+    if options.prompt is not None:
+        raise ConfigError("--prompt: no preset begins from words alone yet; try --image or --scene")
     if options.load is not None and not options.load.exists():
         raise ConfigError(f"--load {options.load}: no such file")
     if options.inspect is not None:

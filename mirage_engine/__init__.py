@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from mirage_engine.evaluation.metrics import psnr_db
     from mirage_engine.evaluation.report import start_revisit, tour_report
     from mirage_engine.loading import load_world, open_world
+    from mirage_engine.presence import check_weights
     from mirage_engine.world import World
 
 __version__ = "0.1.0"
@@ -77,6 +78,7 @@ __all__ = [
     "World",
     "WorldRecord",
     "XRay",
+    "check_weights",
     "interpolate",
     "is_preset",
     "list_tours",
@@ -98,6 +100,7 @@ __all__ = [
 
 _LAZY = {
     "World": "mirage_engine.world",
+    "check_weights": "mirage_engine.presence",
     "load_world": "mirage_engine.loading",
     "open_world": "mirage_engine.loading",
     "psnr_db": "mirage_engine.evaluation.metrics",

@@ -82,6 +82,8 @@ class GeneratorConfig:
     attention: Literal["auto", "native", "products", "cudnn", "flash", "flash3", "sage"] = "auto"
     compile: bool = False  # torch.compile of the blocks: slow to start, faster afterwards
     hint_scale: float = 1.0
+    prompt: str = ""  # what the place is like, for networks that read words
+    text: str = ""  # their text encoder: a folder, or a name of the hub; empty reads none
     guidance: float = 1.0  # above 1: further away from what no words would give, at twice the cost
 
 
@@ -113,6 +115,15 @@ class StaticFilterConfig:
 class PlannerConfig:
     frames: int = 5  # per segment, the clean first frame counted
     horizon: float = 0.85  # coverage under which the next view counts as unknown
+    # Latent frames of the past that the generator is shown; pocket reads none.
+    preceding: int = 0  # just before the clean first one
+    references: int = 0  # at most, older ones of the same surfaces
+    official: bool = False  # references by overlap of voxels, as the official code, not by gain
+
+    def __post_init__(self) -> None:
+        for key in ("preceding", "references"):
+            if getattr(self, key) < 0:
+                raise ConfigError(f"{key} must be 0 or more, got {getattr(self, key)}")
 
 
 @dataclass(frozen=True)

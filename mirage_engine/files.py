@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written under a temporary name, then renamed."""
+"""Files are found by path or beside the engine, and appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+ENGINE_DIR = Path(__file__).parent
+
+
+def find(weights: str) -> Path:
+    """A path as given, or beside the engine."""
+    path = Path(weights).expanduser()
+    return path if path.exists() else ENGINE_DIR / weights
 
 
 @contextlib.contextmanager

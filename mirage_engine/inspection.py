@@ -91,6 +91,8 @@ class XRay:
     first: tuple[int, int]  # (segment, latent frame) of the clean first frame
     source_frames: np.ndarray  # [K, 2] int32 (segment, latent frame) that memory answers from
     source_shares: np.ndarray  # [K] float32 of all covered new cells, largest first
+    references: np.ndarray  # [R, 2] int32 (segment, latent frame) of older frames shown beside it
+    reference_shares: np.ndarray  # [R] float32, what each adds (official choice: overlap), 0..1
     residual: float  # of the depth alignment, relative; NaN for a coming segment
     gone_first: np.ndarray  # [h, w] bool, cells of the first frame that show what was taken away
 
@@ -98,11 +100,12 @@ class XRay:
 def sources(
     born: np.ndarray,  # [t, h, w] int32 segment of each winner, -1 empty
     frame: np.ndarray,  # [t, h, w] int32 latent frame within it
+    most: int = MOST_SOURCES,
 ) -> tuple[np.ndarray, np.ndarray]:  # ([K, 2] int32, [K] float32)
     """The frames that most cells come from and their shares of all covered cells."""
     covered = born >= 0
     pairs = np.stack([born[covered], frame[covered]], -1)
     frames, counts = np.unique(pairs, axis=0, return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:MOST_SOURCES]
+    order = np.argsort(-counts, kind="stable")[:most]
     shares = counts[order] / max(len(pairs), 1)
     return frames[order].astype(np.int32), shares.astype(np.float32)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 from mirage_engine.camera import Camera
@@ -55,6 +56,8 @@ def xray(given: Conditioning, codec: Codec, residual: float | None) -> XRay:
     view = given.view
     ids, born, frame = given.origins.cpu().numpy()
     source_frames, source_shares = sources(born[1:], frame[1:])
+    filled = fill_holes(view.latents, view.mask)
+    references = [(k.segment, k.frame) for k in given.references]
     return XRay(
         segment=given.segment,
         coming=residual is None,
@@ -63,10 +66,13 @@ def xray(given: Conditioning, codec: Codec, residual: float | None) -> XRay:
         mask=view.mask.cpu().numpy(),
         depth_m=view.depth_m.cpu().numpy(),
         point_ids=ids,
-        decoded=codec.decode(fill_holes(view.latents, view.mask)).frames,
+        # Decoded alone, each latent frame but the first gives several pictures.
+        decoded=codec.decode(filled).frames[:: codec.spec.temporal_stride],
         first=(given.first.segment, given.first.frame),
         source_frames=source_frames,
         source_shares=source_shares,
+        references=np.array(references, np.int32).reshape(-1, 2),
+        reference_shares=given.worth,
         residual=math.nan if residual is None else residual,
         gone_first=given.gone.cpu().numpy(),
     )

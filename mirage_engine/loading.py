@@ -14,11 +14,14 @@ from mirage_engine.codecs import wan
 from mirage_engine.codecs.pocket import PocketCodec, load_codec
 from mirage_engine.config import CodecConfig, ConfigError, GeneratorConfig, Preset
 from mirage_engine.depth import load_depth
+from mirage_engine.generator.condition import Score, WanConditions
 from mirage_engine.generator.generator import WanGenerator
+from mirage_engine.generator.text import load_prompts
 from mirage_engine.generator.transformer import MirageTransformer3DModel
 from mirage_engine.generator.weights import load_transformer
 from mirage_engine.memory import LatentMemory, NoMemory
 from mirage_engine.parts import Codec, Memory, Parts
+from mirage_engine.presence import check_weights
 from mirage_engine.static_filter import load_filter
 from mirage_engine.world import World
 from mirage_engine.world_record import read_header
@@ -49,12 +52,12 @@ def load_world(
         torch.set_num_threads(max(1, threads))
     place = _device(device)
     _check(preset)
+    check_weights(preset)
     tell("loading the codec")
     codec = _codec(preset.codec, place)
     generator = None
     if preset.memory.kind != "copy":
-        tell("loading the generator")
-        generator = WanGenerator(_transformer(preset.generator, place), preset.generator)
+        generator = _generator(preset.generator, codec, place, tell)
     if preset.depth.kind != "codec":
         tell("loading the depth estimator")
     depth = load_depth(preset.depth, place)
@@ -75,6 +78,26 @@ def open_world(
     world = load_world(header["preset"], header["seed"], device, on_stage, threads)
     world.load(path)
     return world
+
+
+def _generator(
+    config: GeneratorConfig, codec: Codec, device: torch.device, tell: OnStage
+) -> WanGenerator:
+    if not isinstance(codec, wan.WanCodec):
+        tell("loading the generator")
+        return WanGenerator(_transformer(config, device), config)
+    prompts = load_prompts(config, device)
+    tell("reading the prompt")  # first, because encoder and generator together are large
+    prompts.read([config.prompt] if config.guidance == 1 else [config.prompt, ""])
+    tell("loading the generator")
+    network = _transformer(config, device)
+    scored = network.config["memory_in_channels"] == 2 * codec.spec.channels
+    conditions = WanConditions(prompts, _score(codec) if scored else None)
+    return WanGenerator(network, config, conditions)
+
+
+def _score(codec: wan.WanCodec) -> Score:
+    return lambda frames, grid: codec.score(frames, grid).transpose(0, 1)
 
 
 def _transformer(config: GeneratorConfig, device: torch.device) -> MirageTransformer3DModel:
@@ -113,6 +136,16 @@ def _check(preset: Preset) -> None:
         raise ConfigError(
             f"preset '{preset.name}': the {preset.codec.kind} codec carries no depth; "
             "set depth.kind to depth-anything, depth-pro or map-anything"
+        )
+    if preset.codec.kind == "wan" and not preset.generator.text:
+        raise ConfigError(
+            f"preset '{preset.name}': the wan generator reads words; "
+            "set generator.text to its text encoder"
+        )
+    if preset.codec.kind == "pocket" and (preset.planner.preceding or preset.planner.references):
+        raise ConfigError(
+            f"preset '{preset.name}': the pocket generator is shown no frames of the past; "
+            "set planner.preceding and planner.references to 0"
         )
     if preset.memory.kind == "rgb":
         raise ConfigError("--memory rgb: this version has no RGB baseline; try latent, none, copy")

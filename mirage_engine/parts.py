@@ -51,6 +51,7 @@ class CodecSpec:
     temporal_stride: int  # frames per latent frame after the first
     multiple: int  # picture height and width must be multiples of this
     carries_depth: bool  # latents hold depth, on memory's scale
+    reach: int = 0  # latent frames back that a picture can depend on
 
     def latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
         return size[0] // self.stride, size[1] // self.stride

@@ -61,24 +61,3 @@ def anchor(keyframes: Sequence[Keyframe], camera: Camera) -> Keyframe:
 
     newest = keyframes[-1]
     return newest if cost(newest) <= NEXT_M else min(keyframes, key=cost)
-
-
-def iteration_plan(frames: int, per_segment: int = 33) -> list[tuple[int, int, int]]:
-    """(start, end, model frames) of each segment of the official code for a whole trajectory.
-
-    `frames` must be 4k + 1; later segments repeat one frame, so that they too have 4k + 1.
-
-    Raises:
-        ValueError: `frames` is not 4k + 1 or not positive.
-    """
-    if frames < 1 or (frames - 1) % 4:
-        below = max(1, frames - (frames - 1) % 4)
-        raise ValueError(f"frames must be 4k + 1, got {frames}; {below} would do")
-    if frames <= per_segment:
-        return [(0, frames, frames)]
-    plan, start = [(0, per_segment, per_segment)], per_segment
-    while start < frames:
-        count = min(per_segment - 1, frames - start)
-        plan.append((start, start + count, count + 1))
-        start += count
-    return plan

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from mirage_engine import inspector, world_file
 from mirage_engine.camera import Camera, pinhole
-from mirage_engine.conditioning import Conditioning, condition, keyframes
+from mirage_engine.conditioning import Conditioning, condition
 from mirage_engine.config import ConfigError, Preset
 from mirage_engine.depth import room_prior
 from mirage_engine.inspection import Edit, PointDetails, Points, ViewRead, XRay
+from mirage_engine.lookback import decoded_before, keyframes, start_of
 from mirage_engine.parts import Context, Decoded, Generated, OnStep, Parts, Sight
-from mirage_engine.planner import check_path, new_frames
+from mirage_engine.planner import Keyframe, check_path, new_frames
 from mirage_engine.rooms import Scene
 from mirage_engine.segment import Segment
 from mirage_engine.stages import Stopwatch, aligned_depth, worth_keeping
@@ -44,6 +45,8 @@ class World:
         self._edits_made = 0  # so that no number comes twice
         self._given: Conditioning | None = None  # of the segment generated last
         self.scene: int | None = None  # where ground truth exists
+        #: Words for networks that read any; may change between segments.
+        self.prompt = preset.generator.prompt
         self.size = (preset.lens.height, preset.lens.width)
         self.grid = parts.codec.spec.latent_size(self.size)
         #: The start camera: the world is its frame.
@@ -72,17 +75,17 @@ class World:
             scene: number of a procedural scene, 0 to 999999, whose depth is exact.
             image: uint8 [H, W, 3] of the preset's size; its depth is the estimator's, or where the
                 codec is to carry it, taken to be a plain room's.
-            prompt: words, for presets with a text model.
+            prompt: words alone, from which no preset can begin yet.
 
         Raises:
-            ConfigError: a scene that does not exist, or words for a preset that reads none.
+            ConfigError: a scene that does not exist, or words alone.
             ValueError: not exactly one start, or an image of another shape.
         """
         if sum(start is not None for start in (scene, image, prompt)) != 1:
             raise ValueError("begin needs exactly one of scene, image and prompt")
         if prompt is not None:
             raise ConfigError(
-                f"--prompt '{prompt[:40]}': the preset '{self.preset.name}' has no text model; "
+                f"--prompt '{prompt[:40]}': no first picture can be made from words alone; "
                 "start from --scene or --image"
             )
         if image is not None:
@@ -114,7 +117,7 @@ class World:
         made = self._generate(given, on_step or (lambda *_: True))
         latents = made.latents[1:].half()
         watch.lap("denoise")
-        decoded = codec.decode(latents.float())
+        decoded = codec.decode(latents.float(), self._before(given.first))
         watch.lap("decode")
         depth, residual = aligned_depth(self.parts, decoded, given.view, path)
         watch.lap("depth")
@@ -134,6 +137,7 @@ class World:
             residual=residual,
             seconds=watch.total(),
             latents=latents,
+            view=given.view.after(0) if self.preset.planner.preceding else None,
         )
         self.entries.append(entry)
         return self._segment(len(self.entries) - 1, decoded, depth, keep, removed_ids)
@@ -178,7 +182,11 @@ class World:
     def segment(self, index: int) -> Segment:
         """A past segment, decoded again from its latents."""
         entry = self.entries[index]
-        decoded = self.parts.codec.decode(entry.latents.float())
+        before = None
+        if index:
+            spec = self.parts.codec.spec
+            before = self._before(start_of(self.entries, index, spec, self._forgetful))
+        decoded = self.parts.codec.decode(entry.latents.float(), before)
         depth = self.parts.depth(decoded, entry.cameras)
         keep = self.parts.static_filter(decoded, depth, Sight(entry.cameras))
         return self._segment(index, decoded, depth, keep)
@@ -245,7 +253,7 @@ class World:
         self.edits.clear()
         self._given = None
         self.parts.memory.undo(0)
-        latents = codec.encode(frames, depth_m).half()
+        latents = codec.encode(frames, depth_m).half().cpu()
         watch.lap("decode")
         decoded = Decoded(frames)
         keep = self.parts.static_filter(decoded, depth_m, Sight([self.camera], start=True))
@@ -271,13 +279,28 @@ class World:
         check_path(path, self.preset.planner, self.parts.codec.spec)
         return condition(self.preset, self.parts, self.entries, self.edits, path)
 
+    def _before(self, first: Keyframe) -> Tensor | None:
+        spec = self.parts.codec.spec
+        return decoded_before(first, self.entries, spec, self._forgetful)
+
+    @property
+    def _forgetful(self) -> bool:
+        return self.preset.memory.kind == "none"
+
     def _generate(self, given: Conditioning, on_step: OnStep) -> Generated:
         if self.parts.generator is None:
             return Generated(given.view.latents)
         first = given.clean
-        blank = first.new_zeros((0, *first.shape))
-        start = self.entries[0].latents[0].float()
-        context = Context(given.view, given.cameras, first, blank, None, blank, start)
+        context = Context(
+            view=given.view,
+            cameras=given.cameras,
+            first=first,
+            preceding=given.preceding,
+            preceding_view=given.preceding_view,
+            references=given.reference_latents,
+            start=self.entries[0].latents[0].float(),
+            prompt=self.prompt,
+        )
         # Seeded by place in the walk, so that the same walk gives the same world.
         chance = torch.Generator().manual_seed((self.seed * 1_000_003 + self.segments) % 2**63)
         noise = torch.randn((len(given.cameras), *first.shape), generator=chance)

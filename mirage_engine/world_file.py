@@ -30,7 +30,7 @@ from torch import Tensor
 from mirage_engine.checkpoints import load_state, save_state
 from mirage_engine.config import ConfigError, Preset
 from mirage_engine.files import replacing
-from mirage_engine.parts import Codec, Memory
+from mirage_engine.parts import Codec, Memory, MemoryView
 from mirage_engine.seal import UNSEALED, check_seals, is_sealed, seal, sealed_names
 from mirage_engine.world_record import (
     FORMAT,
@@ -46,6 +46,7 @@ class Entry(SegmentRecord):
     """What the world keeps of a segment: enough to show it again and to go on from it."""
 
     latents: Tensor  # [t, C, h, w] float16, the new frames only
+    view: MemoryView | None = None  # of them, as the generator got it; not in the file
 
 
 @dataclass(frozen=True)

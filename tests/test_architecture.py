@@ -19,6 +19,7 @@ LAYERS = [
     {"camera", "files", "geometry", "config", "holes"},
     {"segment", "inspection", "seal"},
     {"parts", "checkpoints", "pretrained", "world_record"},
+    {"presence"},
     {
         "memory",
         "codecs",
@@ -30,6 +31,7 @@ LAYERS = [
         "tour",
     },
     {"world_file", "stages"},
+    {"lookback"},
     {"conditioning"},
     {"inspector"},
     {"world"},

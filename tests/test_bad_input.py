@@ -195,6 +195,13 @@ def test_text_on_a_preset_that_takes_none_is_refused(capsys):
     assert "pocket" in line or "prompt" in line
 
 
+@pytest.mark.parametrize("preset", ["wan22-5b", "wan22-5b-fast", "wan22-5b-24gb"])
+def test_a_large_preset_without_its_weights_is_refused_with_all_that_is_missing(capsys, preset):
+    line = refused(capsys, "--headless", "--config", preset)
+    for words in (f"'{preset}'", "wan22-5b/vace.safetensors", "Depth-Anything-V2", "docs/wan.md"):
+        assert words in line
+
+
 def test_the_real_program_ends_with_one_line_and_code_2(tmp_path):
     run = subprocess.run(
         [sys.executable, ROOT / "run_explorer.py", "--config", "nothing"],

@@ -112,8 +112,16 @@ def _sources(xray: XRay) -> None:
         fact("depth off memory's by", f"{xray.residual:.1%}")
     if xray.gone_first.any():
         fact("first frame, taken out", f"{xray.gone_first.mean():.0%}")
+    _bars(xray.source_frames, xray.source_shares)
+    if len(xray.references):
+        imgui.separator_text("shown beside it")
+        _bars(xray.references, xray.reference_shares)
+
+
+def _bars(frames: np.ndarray, shares: np.ndarray) -> None:
+    """A line for each (segment, latent frame), as long as its share."""
     pen, width = imgui.get_window_draw_list(), imgui.get_content_region_avail().x
-    for (segment, frame), share in zip(xray.source_frames, xray.source_shares, strict=True):
+    for (segment, frame), share in zip(frames, shares, strict=True):
         corner = imgui.get_cursor_screen_pos()
         end = corner.x + width * float(share), corner.y + imgui.get_text_line_height() + 2
         pen.add_rect_filled(corner, end, imgui.get_color_u32(imgui.Col_.tab_selected), 3.0)

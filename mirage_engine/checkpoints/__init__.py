@@ -5,9 +5,7 @@ from mirage_engine.checkpoints.assembly import Assembly, assemble
 from mirage_engine.checkpoints.files import Checkpoint, open_checkpoint
 from mirage_engine.checkpoints.names import from_ours
 from mirage_engine.checkpoints.store import (
-    ENGINE_DIR,
     check_hash,
-    find,
     hashes,
     load_into,
     load_state,
@@ -16,7 +14,6 @@ from mirage_engine.checkpoints.store import (
 )
 
 __all__ = [
-    "ENGINE_DIR",
     "Adapter",
     "Assembly",
     "Checkpoint",
@@ -24,7 +21,6 @@ __all__ = [
     "assemble",
     "check_adapters",
     "check_hash",
-    "find",
     "from_ours",
     "hashes",
     "load_into",

@@ -17,8 +17,8 @@ from typing import Any
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-from mirage_engine.checkpoints.store import find
 from mirage_engine.config import ConfigError
+from mirage_engine.files import find
 
 _BITS = {"F64": 64, "F32": 32, "BF16": 16, "F16": 16, "F8_E4M3": 8, "F8_E5M2": 8}
 _HEADER_LIMIT = 100_000_000  # bytes, as safetensors itself has it

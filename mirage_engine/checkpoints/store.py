@@ -20,14 +20,6 @@ from mirage_engine.config import ConfigError
 from mirage_engine.files import replacing
 from mirage_engine.seal import UNSEALED, seal
 
-ENGINE_DIR = Path(__file__).parents[1]
-
-
-def find(weights: str) -> Path:
-    """A path as given, or beside the engine."""
-    path = Path(weights)
-    return path if path.exists() else ENGINE_DIR / weights
-
 
 def save_weights(module: nn.Module, path: Path, header: dict[str, Any]) -> None:
     """The module's state and a JSON header (`network`: what is needed to build it again)."""

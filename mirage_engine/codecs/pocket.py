@@ -13,7 +13,8 @@ from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mirage_engine.checkpoints import find, load_into, load_state
+from mirage_engine.checkpoints import load_into, load_state
+from mirage_engine.files import find
 from mirage_engine.parts import CodecSpec, Decoded, MemoryView
 
 PATCH = 4  # px per cell

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from mirage_engine.codecs.stream import StreamDecoder
 from mirage_engine.codecs.tiles import blend, make_tiles
 from mirage_engine.codecs.tiny import TinyDecoder, load_tiny_decoder
-from mirage_engine.codecs.wan_decoder import WanDecoder
+from mirage_engine.codecs.wan_decoder import WanDecoder, reach
 from mirage_engine.config import CodecConfig
 from mirage_engine.parts import CodecSpec, Decoded, MemoryView
 from mirage_engine.pretrained import load_network
@@ -44,6 +44,7 @@ class WanCodec(nn.Module):
             temporal_stride=vae.config["scale_factor_temporal"],
             multiple=PATCH * vae.config["scale_factor_spatial"],
             carries_depth=False,
+            reach=reach(vae),
         )
         self._decoder = StreamDecoder(WanDecoder(vae), config)
         self.tiny = tiny

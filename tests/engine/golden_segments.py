@@ -41,6 +41,46 @@ def reader(data: np.lib.npyio.NpzFile, case: str) -> Reader:
     return read
 
 
+def iterations(data: np.lib.npyio.NpzFile) -> int:
+    """How many segments a scripted loop has."""
+    return sum(key.endswith("/target_pose_indices") for key in data)
+
+
+def loop_reader(
+    data: np.lib.npyio.NpzFile,  # a whole loop
+    given: np.lib.npyio.NpzFile,  # its inputs
+    iteration: int,
+) -> Reader:
+    """One segment of a loop as the cases of single segments have it."""
+    made = [torch.from_numpy(data[f"it{i}/out"]) for i in range(iteration)]
+    # The first segment is counted with the frame that it begins with, later ones without.
+    history = torch.cat([out[:, :, min(i, 1) :] for i, out in enumerate(made)], 2) if made else None
+    references = torch.from_numpy(data[f"it{iteration}/reference_indices"])
+    white = torch.from_numpy(given["fake_vae_enc"].sum(1) + given["fake_vae_encb"])
+    score = white[:, None, None, None].expand(48, 99, *given["latent_hw"].tolist())
+    frames = len(data[f"it{iteration}/target_pose_indices"])
+    frames += int(data[f"it{iteration}/num_preceding"])
+    own = {
+        "first_frame_latent": _started(given) if history is None else history[:, :, -1:],
+        "reference_latents": history[:, :, references] if len(references) else None,
+        "vace_context_96": torch.cat([score[:, :frames]] * 2),
+        "context": torch.from_numpy(given["context"]),
+        "steps": torch.from_numpy(given["infer_steps"]),
+        "guidance": torch.ones(()),
+    }
+    stored = reader(data, f"it{iteration}")
+    return lambda name: own[name] if name in own else stored(name)
+
+
+def _started(given: np.lib.npyio.NpzFile) -> torch.Tensor:  # [1, 48, 1, h, w]
+    """The first frame through the stand-in codec: means of 16x16 pixels, and a matrix."""
+    height, width = given["latent_hw"].tolist()
+    picture = given["frame0"].astype(np.float32) / 127.5 - 1
+    means = picture.reshape(height, 16, width, 16, 3).mean((1, 3))
+    cells = means @ given["fake_vae_enc"].T + given["fake_vae_encb"]
+    return torch.from_numpy(cells.transpose(2, 0, 1))[None, :, None].float()
+
+
 def seen_as(scene: torch.Tensor) -> MemoryView:  # [C, t, h, w], zeros in holes
     """A read-out as memory gives it; the preset of this network looks at nothing else."""
     latents = scene.transpose(0, 1)

@@ -11,10 +11,11 @@ import torch
 from PIL import Image, ImageOps
 from torch.nn import functional as F
 
-from mirage_engine.checkpoints import ENGINE_DIR, save_weights
+from mirage_engine.checkpoints import save_weights
 from mirage_engine.codecs.pocket import PATCH, PocketCodec, load_codec
 from mirage_engine.config import ConfigError
 from mirage_engine.depth import room_prior
+from mirage_engine.files import ENGINE_DIR
 from mirage_engine.parts import MemoryView
 from tests.engine.tiny_engine import CHANNELS, GRID, SIZE, camera_at, linear_codec, rooms
 

@@ -10,7 +10,15 @@ from torch.nn import functional as F
 from mirage_engine.checkpoints.names import to_ours
 from mirage_engine.generator.generator import evaluate
 from mirage_engine.generator.schedule import add_noise
-from tests.engine.golden_segments import cases, conditions_of, context_of, reader, segment_of
+from tests.engine.golden_segments import (
+    cases,
+    conditions_of,
+    context_of,
+    iterations,
+    loop_reader,
+    reader,
+    segment_of,
+)
 from tests.engine.tiny_wan import official_wan
 
 pytestmark = pytest.mark.golden
@@ -23,6 +31,15 @@ def test_segments_are_those_of_the_official_sampler(golden):
             made, wanted = segment_of(network, reader(data, case))
             assert made.shape == wanted.shape
             assert (made - wanted).abs().max() < 5e-4, case
+
+
+@pytest.mark.parametrize("run", ["e2e_p0", "e2e_p8_fixed"])
+def test_a_whole_loop_is_that_of_the_official_code_segment_by_segment(golden, run):
+    data, given = np.load(golden / f"{run}.npz"), np.load(golden / "e2e_inputs.npz")
+    network = official_wan(golden)
+    for iteration in range(iterations(data)):
+        made, wanted = segment_of(network, loop_reader(data, given, iteration))
+        assert (made - wanted).abs().max() < 5e-4, iteration
 
 
 def test_the_condition_is_laid_out_as_the_official_one(golden):

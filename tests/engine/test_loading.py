@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from mirage_engine.config import CodecConfig, ConfigError, DepthConfig, LensConfig, load_config
+from mirage_engine.config import (
+    CodecConfig,
+    ConfigError,
+    DepthConfig,
+    GeneratorConfig,
+    LensConfig,
+    PlannerConfig,
+    load_config,
+)
 from mirage_engine.loading import load_world
 
 WAN = CodecConfig(kind="wan", weights="nobody/no-such-model")
@@ -29,6 +37,11 @@ def test_a_picture_size_that_no_codec_can_make_is_refused(lens, words):
     ("change", "words"),
     [
         ({"codec": WAN}, "the wan codec carries no depth; set depth.kind to depth-anything"),
+        ({"codec": WAN, "depth": DEPTH}, "reads words; set generator.text to its text encoder"),
+        (
+            {"planner": PlannerConfig(references=1)},
+            "pocket generator is shown no frames",
+        ),
         (
             {"codec": WAN, "depth": DEPTH, "lens": LensConfig(width=1280, height=720)},
             "height must be a multiple of 32, got 720; 704 would do",
@@ -42,7 +55,22 @@ def test_parts_that_do_not_fit_together_are_refused(change, words):
 
 
 def test_weights_that_are_not_on_this_disk_are_told_in_one_line(tmp_path):
-    wan = replace(WAN, weights=str(tmp_path))
-    preset = replace(load_config("pocket"), codec=wan, depth=DEPTH)
+    here = str(tmp_path)
+    preset = replace(
+        load_config("pocket"),
+        codec=replace(WAN, weights=here),
+        depth=replace(DEPTH, weights=here),
+        generator=GeneratorConfig(weights=here, text=here),
+    )
     with pytest.raises(ConfigError, match=r"has no vae.config\.json"):
         load_world(preset, device="cpu")
+
+
+def test_everything_that_is_missing_is_told_at_once_before_anything_is_loaded():
+    generator = GeneratorConfig("wan", "nobody/no-such-model", "no.file", text="nobody/no-words")
+    preset = replace(load_config("pocket"), codec=WAN, depth=DEPTH, generator=generator)
+    with pytest.raises(ConfigError) as error:
+        load_world(preset, device="cpu", on_stage=pytest.fail)
+    for words in ("nobody/no-such-model", "nobody/no-words", "no.file", "docs/wan.md"):
+        assert words in str(error.value)
+    assert "\n" not in str(error.value)

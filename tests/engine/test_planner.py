@@ -12,7 +12,6 @@ from mirage_engine.planner import (
     Keyframe,
     anchor,
     check_path,
-    iteration_plan,
     latent_cameras,
     new_frames,
     split_path,
@@ -28,34 +27,46 @@ def path(count: int, size: tuple[int, int] = (80, 128)) -> list:
     return [camera_at((0, 0, 0.1 * i), size=size) for i in range(count)]
 
 
+PLANNER = PlannerConfig(frames=33)
+
+
+def pieces_of(cameras: list) -> list[list]:
+    """A whole trajectory as our loop walks it: the start, then segments of new cameras."""
+    pieces = split_path(cameras[1:], new_frames(PLANNER, spec(4)))
+    for piece in pieces:
+        check_path(piece, PLANNER, spec(4))
+    return pieces
+
+
 @pytest.mark.golden
 def test_plans_are_the_official_ones(golden):
+    """Theirs count the start image to the first segment, and each clean first frame as a frame."""
     plans = json.loads((golden / "plans.json").read_text())["iteration_plan"]
     assert len(plans) > 100
     for frames, wanted in plans.items():
-        if wanted == "ValueError":
-            with pytest.raises(ValueError, match="4k"):
-                iteration_plan(int(frames))
-        else:
-            assert [list(segment) for segment in iteration_plan(int(frames))] == wanted, frames
+        if int(frames) > 1 and wanted == "ValueError":
+            with pytest.raises(ValueError, match="groups of 4"):
+                pieces_of(path(int(frames)))
+        elif int(frames) > 1:
+            made, end = [], 1
+            for piece in pieces_of(path(int(frames))):
+                start, end = end, end + len(piece)
+                made.append([start if made else 0, end, len(piece) + 1])
+            assert made == wanted, frames
 
 
 @pytest.mark.golden
 def test_latent_frames_have_the_official_cameras(golden):
     for case in json.loads((golden / "plans.json").read_text())["target_pose_indices"]:
-        cameras = path(case["start_frame"] + case["num_frames"])
-        plan = iteration_plan(case["num_frames"])
-        for (start, end, _), wanted in zip(plan, case["target_pose_indices"], strict=True):
-            first = case["start_frame"] + max(start - 1, 0)  # the frame that is repeated
-            last = case["start_frame"] + end
-            group = spec(case["temporal_stride"])
-            made = [cameras[first], *latent_cameras(cameras[first + 1 : last], group)]
+        if case["num_frames"] == 1:
+            continue  # the start image alone is no segment
+        group, begin = spec(case["temporal_stride"]), case["start_frame"]
+        cameras = path(begin + case["num_frames"])
+        first, pieces = cameras[begin], pieces_of(cameras[begin:])
+        for piece, wanted in zip(pieces, case["target_pose_indices"], strict=True):
+            made = [first, *latent_cameras(piece, group)]
             assert [cameras.index(camera) for camera in made] == wanted
-
-
-def test_a_refused_length_comes_with_one_that_would_do():
-    with pytest.raises(ValueError, match="got 40; 37 would do"):
-        iteration_plan(40)
+            first = piece[-1]
 
 
 def test_every_picture_has_a_latent_frame_of_its_own_without_temporal_stride():

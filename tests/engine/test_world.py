@@ -216,8 +216,8 @@ def test_a_scene_that_does_not_exist_is_refused_and_changes_nothing(number):
     assert (world.scene, world.segments) == (SCENE, 1)
 
 
-def test_words_are_refused_where_no_text_model_is():
-    with pytest.raises(ConfigError, match="no text model"):
+def test_words_alone_begin_no_world():
+    with pytest.raises(ConfigError, match="words alone"):
         tiny_world().begin(prompt="a quiet courtyard")
 
 

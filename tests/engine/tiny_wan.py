@@ -6,8 +6,14 @@ import json
 import tempfile
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from mirage_engine.generator.transformer import MirageTransformer3DModel
 from mirage_engine.generator.weights import load_transformer
@@ -44,3 +50,24 @@ def write(state: dict[str, Tensor], path: Path) -> str:
     """A safetensors file of other people's making: no header of ours."""
     save_file({key: value.contiguous().clone() for key, value in state.items()}, path)
     return str(path)
+
+
+def save_tiny_text(folder: Path) -> Path:
+    """A text encoder of the large preset's kind with its tokenizer, as a diffusers folder."""
+    words = ["a", "quiet", "loud", "room", "with", "blue", "red", "door", "one", "two", "three"]
+    vocabulary = {word: i for i, word in enumerate(["<pad>", "</s>", "<unk>", *words])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Whitespace()  # pyright: ignore
+    tokenizer.post_processor = TemplateProcessing(  # pyright: ignore
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder / "tokenizer")
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        encoder = UMT5EncoderModel(
+            UMT5Config(vocab_size=32, d_model=64, d_kv=8, d_ff=64, num_layers=2, num_heads=2)
+        )
+    encoder.save_pretrained(folder / "text_encoder")
+    return folder

@@ -313,6 +313,8 @@ class FakeWorld:
             first=(last.index, len(last.cameras) - 1),
             source_frames=frames,
             source_shares=shares,
+            references=np.zeros((0, 2), np.int32),
+            reference_shares=np.zeros(0, np.float32),
             residual=float("nan") if coming else 0.0,
             gone_first=(gone >= 0) & (~mask[0] | (gone_m * 1.05 < depth[0])),
         )

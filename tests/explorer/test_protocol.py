@@ -92,6 +92,8 @@ def some_xray(rng, coming):
         first=(2, 3),
         source_frames=rng.integers(0, 9, (5, 2), dtype=np.int32),
         source_shares=rng.uniform(size=5).astype(np.float32),
+        references=rng.integers(0, 9, (2, 2), dtype=np.int32),
+        reference_shares=rng.uniform(size=2).astype(np.float32),
         residual=np.nan if coming else 0.25,
         gone_first=rng.uniform(size=(4, 6)) > 0.5,
     )

@@ -228,6 +228,8 @@ def test_an_x_ray_lies_side_by_side_and_a_click_on_a_cell_asks_for_its_point(des
         first=(1, 3),
         source_frames=np.array([[0, 0], [1, 2]], np.int32),
         source_shares=np.array([0.7, 0.3], np.float32),
+        references=np.array([[0, 0]], np.int32),
+        reference_shares=np.array([0.4], np.float32),
         residual=0.01,
         gone_first=np.zeros((h, w), bool),
     )
