@@ -34,8 +34,9 @@ class Sight:
 class Likeness:
     """Two frames of one place, as the later camera sees it."""
 
-    then: np.ndarray  # [H, W, 3] uint8 the earlier frame, warped; black where it knows nothing
+    then: np.ndarray  # [H, W, 3] uint8 the earlier frame, warped
     now: np.ndarray  # [H, W, 3] uint8
+    known: np.ndarray  # [H, W] bool, what was compared
     pixels: int  # that count: static and known to both
     share: float  # 0..1 of all pixels
     psnr_db: float  # over those pixels; NaN where too few count
@@ -54,8 +55,9 @@ def likeness(then: Sight, now: Sight) -> Likeness:
     share = float(known.mean())
     enough = share >= LEAST_SHARE
     return Likeness(
-        then=np.where(known[..., None], warped, np.uint8(0)),
+        then=warped,
         now=now.frame,
+        known=known,
         pixels=int(known.sum()),
         share=share,
         psnr_db=psnr_db(warped, now.frame, known) if enough else float("nan"),

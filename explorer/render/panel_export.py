@@ -12,6 +12,11 @@ EXPORTS: tuple[tuple[Wish, str, str], ...] = (
     ("npz", "points as npz", "The same with the features themselves, for numpy."),
     ("picture", "this view as a figure", "The view at twice the window's size, on paper white."),
     ("turntable", "turntable video", "Once around the middle of what is shown, as mp4."),
+    (
+        "revisits",
+        "returns as CSV and JSON",
+        "Each return to a place, how alike it was, and the way.",
+    ),
 )
 
 

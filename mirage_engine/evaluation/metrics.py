@@ -34,13 +34,14 @@ def ssim(
     """
     from skimage.metrics import structural_similarity  # takes a second, which a window has not
 
-    _, values = structural_similarity(
+    found = structural_similarity(
         a, b, channel_axis=-1, data_range=255, win_size=WINDOW_PX, full=True
     )
+    _, values = cast(tuple[float, np.ndarray], found)
     inside = np.ones(a.shape[:2], bool) if mask is None else mask
     whole = sliding_window_view(inside, (WINDOW_PX, WINDOW_PX)).all((-1, -2))
     margin = slice(WINDOW_PX // 2, -(WINDOW_PX // 2))
-    chosen = cast(np.ndarray, values)[margin, margin][whole]
+    chosen = values[margin, margin][whole]
     return float(chosen.mean(dtype=np.float64)) if chosen.size else float("nan")
 
 
