@@ -1,10 +1,11 @@
-"""What can be taken out of the inspector: points with all they know, a figure, a turntable."""
+"""What can be taken out of the inspector: points with all they know, figures, the scoreboard."""
 
 from __future__ import annotations
 
 from imgui_bundle import imgui
 
 from explorer.inspector import Wish
+from explorer.render.panel_returns import scoreboard
 from explorer.render.widgets import Desk, note
 
 EXPORTS: tuple[tuple[Wish, str, str], ...] = (
@@ -27,3 +28,5 @@ def export_panel(desk: Desk) -> None:
         note(meaning)
         imgui.spacing()
     note("Files go to the folder for screenshots; nothing there is ever overwritten.")
+    imgui.separator()
+    scoreboard(desk)

@@ -19,6 +19,7 @@ from explorer.warp import Likeness
 
 FLICKER_S = 0.5  # that each picture stays; three flashes a second could harm
 WIPE_S = 6.0  # from left to right and back
+WIPE_FROM, WIPE_TO = 0.3, 0.95  # of the width: what lies left of it is under the HUD
 DIM = 0.3  # what was not compared
 PAD, LINE = 14.0, 17.0
 BELOW = 72.0  # under the card: chips, and what the tint's colours mean
@@ -137,7 +138,8 @@ def shows_then(now_s: float) -> bool:
 
 def wipe_share(now_s: float) -> float:
     """0..1 of the width, where the divider stands."""
-    return 0.5 - 0.5 * float(np.cos(2 * np.pi * now_s / WIPE_S))
+    swing = 0.5 - 0.5 * float(np.cos(2 * np.pi * now_s / WIPE_S))
+    return WIPE_FROM + (WIPE_TO - WIPE_FROM) * swing
 
 
 def duration(seconds: float) -> str:
