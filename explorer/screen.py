@@ -81,11 +81,11 @@ class Screen:
                 widgets = None if frame.view.help else partial(self._inspect.draw_panels, frame)
             else:
                 insets = self._update_insets(frame)
-                self._draw_scene(frame)
-                reprojected = self._reprojected
+                if not self._revisit.draw_comparison(self._window.screen, frame):
+                    self._draw_scene(frame)
+                    reprojected = self._reprojected
                 for inset, rect in insets:
                     inset.draw(self._window.screen, rect)
-                self._revisit.draw_comparison(self._window.screen, frame)
                 widgets = partial(self._revisit.draw_card, frame)
         state = hud_state(frame, reprojected, self._help_rows)
         self._hud.draw(self._window.screen, state, self._window.scale, widgets)

@@ -20,6 +20,7 @@ from explorer.warp import Likeness
 FLICKER_S = 0.5  # that each picture stays; three flashes a second could harm
 WIPE_S = 6.0  # from left to right and back
 WIPE_FROM, WIPE_TO = 0.3, 0.95  # of the width: what lies left of it is under the HUD
+NO_RIM = (0.0, 0.0, 0.0, 0.0)
 DIM = 0.3  # what was not compared
 PAD, LINE = 14.0, 17.0
 BELOW = 72.0  # under the card: chips, and what the tint's colours mean
@@ -36,11 +37,14 @@ class RevisitView:
         self._thumbnail: tuple[Revisit, moderngl.Texture] | None = None
         self._pair: tuple[Likeness, moderngl.Texture, moderngl.Texture] | None = None
 
-    def draw_comparison(self, target: moderngl.Framebuffer, frame: Frame) -> None:
-        """Then and now over the walker's picture, taking turns or with a divider that wanders."""
+    def draw_comparison(self, target: moderngl.Framebuffer, frame: Frame) -> bool:
+        """Then and now over the whole target, taking turns or with a divider that wanders.
+
+        Returns whether there was something to compare; if not, the target is as it was.
+        """
         likeness = frame.revisits.likeness
         if frame.view.then_now == "off" or likeness is None:
-            return
+            return False
         then, now = self._textures(likeness)
         width, height = size_of(target)
         scale = max(width / then.width, height / then.height)
@@ -48,15 +52,16 @@ class RevisitView:
         rect = (width - size[0]) / 2, (height - size[1]) / 2, *size
         if frame.view.then_now == "flicker":
             texture = then if shows_then(frame.now_s) else now
-            self._flat.picture(target, texture, rect, 0.0, (0.0, 0.0, 0.0, 0.0))
-            return
+            self._flat.picture(target, texture, rect, 0.0, NO_RIM)
+            return True
         divider = round(width * wipe_share(frame.now_s))
-        self._flat.picture(target, now, rect, 0.0, (0.0, 0.0, 0.0, 0.0))
+        self._flat.picture(target, now, rect, 0.0, NO_RIM)
         target.scissor = 0, 0, divider, height
-        self._flat.picture(target, then, rect, 0.0, (0.0, 0.0, 0.0, 0.0))
+        self._flat.picture(target, then, rect, 0.0, NO_RIM)
         target.scissor = None  # type: ignore[assignment]  # None takes the limit away
         ends = np.array([[divider, 0.0], [divider, height]])
         self._flat.line(target, ends, ACCENT, 2.0)
+        return True
 
     def draw_card(self, frame: Frame) -> None:
         """Between the canvas's begin and end: the newest return, and names of what is compared."""
