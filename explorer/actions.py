@@ -73,6 +73,17 @@ def fog(e: Explorer) -> None:
     e.view.fog_style += 1
 
 
+def then_now(e: Explorer) -> None:
+    """The place that was measured last, as it was and as it is."""
+    revisit = e.revisits.compared
+    if revisit is None:
+        e.view.then_now = "off"
+        e.say("no place was made twice yet: walk away, come back, and press G")
+        return
+    e.view.next_then_now()
+    e.say(f"then and now: {e.view.then_now}")
+
+
 def pause(e: Explorer) -> None:
     e.asker.paused = not e.asker.paused
     if e.asker.paused:
@@ -247,6 +258,7 @@ ACTIONS: dict[Action, Callable[[Explorer], None]] = {
     Action.TINT: toggle("tint", "coverage tint"),
     Action.FOG: fog,
     Action.HELP: toggle("help", ""),
+    Action.THEN_NOW: then_now,
     Action.PAUSE: pause,
     Action.SINGLE: single,
     Action.UNDO: undo,

@@ -50,6 +50,7 @@ from explorer.protocol import (
     Stage,
     Start,
 )
+from explorer.revisits import Revisits
 from explorer.screen import Screen
 from explorer.snapshots import Snapshots
 from explorer.start import first_start, first_stops
@@ -123,6 +124,7 @@ class Explorer:
         self.asker = Asker(client, self.known.horizon)
         self.view, self.toasts = View(), Toasts()
         self.inspection = Inspection(client)
+        self.revisits = Revisits()
         self.walker = self._new_walker(self.lens)
         self.screen = Screen(window, config.draw, bindings.help_rows())
         self.times = FrameTimes()
@@ -198,6 +200,7 @@ class Explorer:
         if self.known.ready is not None:
             self.asker.think(self.walker.path_ahead, self.known.ready.new_frames, now_s)
         self._measure(camera)
+        self.revisits.think(self.known, camera, now_s)
         self.inspection.think(self)
         self.screen.draw(self._frame())
         self._take_pictures()
@@ -223,6 +226,7 @@ class Explorer:
         if self.known.world_number != self._world_number and self.known.start is not None:
             self.enter_world(self.known.start)
         self.inspection.hear(self, event)
+        self.revisits.hear(event, self.known, self.now_s)
         match event:
             case Ready():
                 self.preset, self.seed = event.preset, event.seed
@@ -292,6 +296,7 @@ class Explorer:
             inspector=self.inspection.inspector,
             tint=self.inspection.inquiry.tint,
             map=self.map,
+            revisits=self.revisits,
             now_s=self.now_s,
             coverage=self.coverage,
             remembered=self.remembered,

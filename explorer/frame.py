@@ -9,6 +9,7 @@ from explorer.coverage import MapFacts
 from explorer.inspector import Inspector
 from explorer.known_world import KnownWorld
 from explorer.protocol import Progress
+from explorer.revisits import Revisits
 from explorer.view import View
 from mirage_engine import Camera, ViewRead
 
@@ -23,6 +24,7 @@ class Frame:
     inspector: Inspector
     tint: ViewRead | None  # what memory says of a view near this one, while that is on show
     map: MapFacts
+    revisits: Revisits
     now_s: float
     coverage: float
     remembered: float | None  # of the next segment, None while nothing is ahead

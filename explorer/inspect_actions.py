@@ -20,13 +20,20 @@ from explorer.files import free_name
 from explorer.inspect_tools import pick_row
 from explorer.inspector import Wish
 from explorer.recorder import VideoRecorder, write_png
+from explorer.revisit_files import write_revisits
 from explorer.selection import outlier_scores
 from mirage_engine import ConfigError, Edit
 
 if TYPE_CHECKING:
     from explorer.app import Explorer
 
-SUFFIXES = {"ply": ".ply", "npz": ".npz", "picture": ".png", "turntable": ".mp4"}
+SUFFIXES = {
+    "ply": ".ply",
+    "npz": ".npz",
+    "picture": ".png",
+    "turntable": ".mp4",
+    "revisits": ".json",
+}
 TURN_FRAMES, TURN_FPS = 180, 30.0
 TURN_SIZE = (640, 1024)  # (height, width) px of the turntable
 
@@ -91,6 +98,7 @@ WISHES: dict[Wish, Callable[[Explorer], None]] = {
     "npz": export("npz"),
     "picture": export("picture"),
     "turntable": export("turntable"),
+    "revisits": export("revisits"),
 }
 
 
@@ -103,7 +111,7 @@ class Exports:
         self._turn: VideoRecorder | None = None
 
     def begin(self, e: Explorer, what: str) -> None:
-        """Starts one of `ply npz picture turntable outliers`."""
+        """Starts one of `ply npz picture turntable revisits outliers`."""
         table = e.known.table
         if what == "outliers":
             rows = np.flatnonzero(table.alive)
@@ -111,7 +119,7 @@ class Exports:
             work = self._worker.submit(outlier_scores, points, footprints)
             self._waiting.append(("outliers", work))
             return
-        stem = f"memory-{time.strftime('%Y%m%d-%H%M%S')}"
+        stem = f"{'revisits' if what == 'revisits' else 'memory'}-{time.strftime('%Y%m%d-%H%M%S')}"
         path = free_name(Path(e.config.out_dir), stem, SUFFIXES[what])
         if what == "turntable":
             self._begin_turn(e, path)
@@ -119,6 +127,9 @@ class Exports:
         if what == "picture":
             picture = e.screen.figure(e._frame())
             work = self._worker.submit(write_png, path, picture)
+        elif what == "revisits":
+            all_, way = list(e.revisits.all), list(e.revisits.path)
+            work = self._worker.submit(write_revisits, path, all_, way, e._facts())
         else:
             write = {"ply": export_ply, "npz": export_npz}[what]
             work = self._worker.submit(write, path, table.copy())

@@ -28,7 +28,7 @@ LEAST_FEATURES = 64  # points whose features are known before their colours are 
 # What the frame loop is asked to do, by a panel.
 Wish = Literal[
     "hide", "show", "lock", "unlock", "delete", "undo", "budget", "outliers",
-    "refresh", "ply", "npz", "picture", "turntable", "fly",
+    "refresh", "ply", "npz", "picture", "turntable", "revisits", "fly",
 ]  # fmt: skip
 
 

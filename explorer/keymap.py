@@ -51,6 +51,7 @@ class Action(StrEnum):
     MINIMAP = "minimap"
     TINT = "tint"
     FOG = "fog"
+    THEN_NOW = "then_now"
     HELP = "help"
     PAUSE = "pause"
     SINGLE = "single"
@@ -113,6 +114,7 @@ BINDINGS = (
     Binding(Action.MINIMAP, ("M",), "minimap"),
     Binding(Action.TINT, ("X",), "tint what memory covers"),
     Binding(Action.FOG, ("F",), "fog style"),
+    Binding(Action.THEN_NOW, ("Y",), "a place seen twice: flicker, wipe, off"),
     Binding(Action.SCREENSHOT, ("F12",), "screenshot"),
     Binding(Action.RECORD, ("R",), "record a video, and stop"),
     Binding(Action.SAVE, ("Ctrl+S",), "save the world"),

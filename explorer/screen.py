@@ -26,6 +26,7 @@ from explorer.render.inset import INSET_LOOK, Inset
 from explorer.render.inspect_view import InspectView
 from explorer.render.minimap import Minimap
 from explorer.render.reproject import ReprojectPass
+from explorer.render.revisit_view import RevisitView
 from explorer.render.tint import TintPass
 from explorer.timeline import Keyframe
 from explorer.window import PygameWindow
@@ -61,6 +62,7 @@ class Screen:
         self._tint = TintPass(ctx)
         self._hud, self._help_rows = Hud(ctx), tuple(help_rows)
         self._inspect = InspectView(ctx, self._hud.canvas, self._flat, self._cloud)
+        self._revisit = RevisitView(ctx, self._hud.canvas, self._flat)
         self._reprojected, self._measure_due_s = 0.0, 0.0
         self._chosen: list[Keyframe] = []
         self._chosen_for: tuple[int, Camera] | None = None
@@ -79,10 +81,12 @@ class Screen:
                 widgets = None if frame.view.help else partial(self._inspect.draw_panels, frame)
             else:
                 insets = self._update_insets(frame)
-                self._draw_scene(frame)
-                reprojected = self._reprojected
+                if not self._revisit.draw_comparison(self._window.screen, frame):
+                    self._draw_scene(frame)
+                    reprojected = self._reprojected
                 for inset, rect in insets:
                     inset.draw(self._window.screen, rect)
+                widgets = partial(self._revisit.draw_card, frame)
         state = hud_state(frame, reprojected, self._help_rows)
         self._hud.draw(self._window.screen, state, self._window.scale, widgets)
 

@@ -153,7 +153,7 @@ class Timeline:
 
     def _nearest(self, camera: Camera, count: int) -> NDArray[np.intp]:
         """Indices of the nearest by pose; half a metre counts as much as 30 degrees."""
-        way, turn = _pose_distances([k.camera for k in self._frames], camera)
+        way, turn = pose_distances([k.camera for k in self._frames], camera)
         return np.argsort(way / 0.5 + turn / 30.0, kind="stable")[:count]
 
     def _scores(self, camera: Camera, indices: NDArray[np.intp]) -> Floats:
@@ -233,9 +233,9 @@ def _surface(
     return points.astype(np.float32), np.where(sky | ~known, 1.0, z).astype(np.float32)
 
 
-def _pose_distances(cameras: Sequence[Camera], to: Camera) -> tuple[np.ndarray, np.ndarray]:
+def pose_distances(cameras: Sequence[Camera], to: Camera) -> tuple[np.ndarray, np.ndarray]:
     """([K] metres, [K] degrees)."""
-    c2w = np.stack([c.c2w for c in cameras])
+    c2w = np.array([c.c2w for c in cameras]).reshape(-1, 4, 4)
     way = np.linalg.norm(c2w[:, :3, 3] - to.position, axis=1)
     cosine = (np.einsum("kij,ij->k", c2w[:, :3, :3], to.c2w[:3, :3]) - 1) / 2
     return way, np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))

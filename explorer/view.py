@@ -9,6 +9,8 @@ TOAST_S = 4.0
 MOST_TOASTS = 4
 
 Overlay = Literal["off", "inset", "full"]
+ThenNow = Literal["off", "flicker", "wipe"]
+THEN_NOW: tuple[ThenNow, ...] = ("off", "flicker", "wipe")
 OVERLAYS: tuple[Overlay, ...] = ("off", "inset", "full")
 
 
@@ -21,9 +23,13 @@ class View:
     tint: bool = False
     fog_style: int = 0
     help: bool = False
+    then_now: ThenNow = "off"  # how a place seen twice is compared, over the picture
 
     def next_overlay(self) -> None:
         self.overlay = OVERLAYS[(OVERLAYS.index(self.overlay) + 1) % len(OVERLAYS)]
+
+    def next_then_now(self) -> None:
+        self.then_now = THEN_NOW[(THEN_NOW.index(self.then_now) + 1) % len(THEN_NOW)]
 
 
 class Toasts:

@@ -48,7 +48,7 @@ from mirage_engine.world_record import (
 )
 
 if TYPE_CHECKING:
-    from mirage_engine.evaluation.metrics import psnr_db
+    from mirage_engine.evaluation.metrics import psnr_db, ssim
     from mirage_engine.evaluation.report import start_revisit, tour_report
     from mirage_engine.loading import load_world, open_world
     from mirage_engine.presence import check_weights
@@ -92,6 +92,7 @@ __all__ = [
     "psnr_db",
     "read_record",
     "replacing",
+    "ssim",
     "start_revisit",
     "tour_cameras",
     "tour_report",
@@ -104,6 +105,7 @@ _LAZY = {
     "load_world": "mirage_engine.loading",
     "open_world": "mirage_engine.loading",
     "psnr_db": "mirage_engine.evaluation.metrics",
+    "ssim": "mirage_engine.evaluation.metrics",
     "start_revisit": "mirage_engine.evaluation.report",
     "tour_report": "mirage_engine.evaluation.report",
 }

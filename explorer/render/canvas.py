@@ -23,6 +23,7 @@ QUIET: Rgba = (0.93, 0.94, 0.95, 0.58)
 FAINT: Rgba = (0.93, 0.94, 0.95, 0.14)
 ACCENT: Rgba = (0.98, 0.74, 0.36, 1.0)
 WARNING: Rgba = (0.95, 0.45, 0.38, 1.0)
+PLAIN: Rgba = (1.0, 1.0, 1.0, 1.0)
 PANEL: Rgba = (0.055, 0.062, 0.075, 0.72)
 ROUND = 9.0
 
@@ -119,6 +120,15 @@ class Canvas:
         s = self.scale
         low, high = (x * s, y * s), ((x + width) * s, (y + height) * s)
         self._list.add_rect(low, high, _packed(color), ROUND * s, thickness=1.0)
+
+    def picture(
+        self, x: float, y: float, width: float, height: float, texture: moderngl.Texture
+    ) -> None:
+        """A texture whose first row is the upper one, with round corners."""
+        s = self.scale
+        low, high = (x * s, y * s), ((x + width) * s, (y + height) * s)
+        name = self.show(texture)
+        self._list.add_image_rounded(name, low, high, (0, 0), (1, 1), _packed(PLAIN), ROUND * s)
 
     def shade(self, top: Rgba, bottom: Rgba) -> None:
         """Fills everything from `top` to `bottom`."""

@@ -103,6 +103,7 @@ class InspectView:
                 frame.engine,
                 self._pictures,
                 frame.now_s,
+                frame.revisits,
             )
         )
 

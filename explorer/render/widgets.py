@@ -13,6 +13,7 @@ from explorer.histogram import Histogram
 from explorer.inspector import Inspector
 from explorer.known_world import KnownWorld
 from explorer.render.canvas import Canvas
+from explorer.revisits import Revisits
 from mirage_engine import Camera
 
 
@@ -28,6 +29,7 @@ class Desk:
     engine: str  # its state; "off" where a file is inspected without one
     pictures: Pictures
     now_s: float
+    revisits: Revisits
 
     @property
     def scale(self) -> float:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from skimage.metrics import structural_similarity
 
 from mirage_engine.camera import Camera, pinhole, pose
 from mirage_engine.evaluation.metrics import depth_abs_rel, mean_or_none, psnr_db, ssim
@@ -87,6 +88,18 @@ def test_equal_pictures_have_the_best_scores():
     noise = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8)
     assert ssim(noise, noise) == pytest.approx(1.0)
     assert ssim(noise, noise[::-1]) < 0.2
+
+
+def test_structural_similarity_counts_windows_inside_the_mask_only():
+    rng = np.random.default_rng(1)
+    one, other = rng.integers(0, 255, (2, *SIZE, 3), np.uint8)
+    other[:, :40] = one[:, :40]
+    mask = np.zeros(SIZE, bool)
+    mask[:, :40] = True
+    assert ssim(one, other) < 0.8 and ssim(one, other, mask) == pytest.approx(1.0)
+    whole = structural_similarity(one, other, channel_axis=-1, data_range=255)
+    assert ssim(one, other) == pytest.approx(whole)
+    assert math.isnan(ssim(one, other, np.zeros(SIZE, bool)))
 
 
 def test_depth_error_is_relative_and_counts_surfaces_only():

@@ -17,6 +17,7 @@ from explorer.known_world import KnownWorld
 from explorer.obstacles import Obstacles
 from explorer.protocol import DetailsReady, SegmentReady
 from explorer.render.panels import LEFT_WIDTH, MARGIN, RIGHT_WIDTH
+from explorer.revisits import Revisits
 from explorer.screen import Screen
 from explorer.view import View
 from explorer.window import HeadlessWindow
@@ -61,6 +62,7 @@ class Desk:
             inspector=self.inspector,
             tint=None,
             map=None,
+            revisits=Revisits(),
             now_s=self.now_s,
             coverage=0.5,
             remembered=0.5,
