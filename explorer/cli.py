@@ -41,6 +41,12 @@ DEFAULT_SCENE = BUNDLED_SCENES[0]
 DEFAULT_TOUR = "there-and-back"
 MEMORIES = ("latent", "rgb", "none", "copy")
 
+BRINGS = {  # flag: (what it names, flags that this makes needless)
+    "load": ("a saved world", ("config", "seed", "memory")),
+    "inspect": ("a saved world", ("config", "seed", "memory")),
+    "replay": ("a log", ("config", "seed", "memory", "tour", "path", "fit", "fov", "log")),
+}
+
 MIN_WINDOW, MAX_WINDOW = 160, 16_384  # px
 USER_MISTAKE, STOPPED = 2, 130  # exit codes
 
@@ -51,7 +57,8 @@ log = logging.getLogger("mirage")
 class Options:
     """What was asked for, checked for form. `None` means: not asked for.
 
-    Exactly one of `image`, `prompt`, `scene`, `load` and `inspect` says where the world begins.
+    Exactly one of `image`, `prompt`, `scene`, `load` and `inspect` says where the world begins,
+    or `replay` alone: its log does (`explorer.start.replayed`).
     """
 
     config: str = "pocket"  # preset name or TOML file
@@ -66,7 +73,8 @@ class Options:
     path: Path | None = None  # camera file
     headless: bool = False
     out: Path | None = None  # folder of a headless run
-    record: Path | None = None  # .mp4
+    record: Path | None = None  # .mp4 of the window
+    record_frames: Path | None = None  # .mp4 of the generated frames
     cameras: Path | None = None  # where a headless run's poses go; the name says the format
     load: Path | None = None  # saved world
     inspect: Path | None = None  # saved world, looked into without an engine
@@ -74,6 +82,7 @@ class Options:
     fullscreen: bool = False
     device: str = "auto"  # auto, cpu, cuda or cuda:N
     log: Path | None = None  # .ndjson
+    replay: Path | None = None  # such a log; the other members are then as it says
     verbose: bool = False
 
     def preset(self) -> Preset:
@@ -92,6 +101,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
         _start_log(options.verbose)
+        if options.replay is not None:
+            from explorer.start import replayed  # it knows this module
+
+            options = replayed(options)
         check(options)
         return run(options)
     except ConfigError as error:
@@ -133,8 +146,9 @@ def has_display(environment: Mapping[str, str], platform: str) -> bool:
 def parse(argv: Sequence[str]) -> Options:
     """Flags to `Options`. Raises ConfigError for what is unknown or malformed."""
     values = vars(_parser().parse_args(argv))
-    if values["record"] is not None and values["record"].suffix.lower() != ".mp4":
-        raise ConfigError(f"--record {values['record']}: the name must end in .mp4")
+    for flag, key in (("--record", "record"), ("--record-frames", "record_frames")):
+        if values[key] is not None and values[key].suffix.lower() != ".mp4":
+            raise ConfigError(f"{flag} {values[key]}: the name must end in .mp4")
     if values["tour"] is not None and values["path"] is not None:
         raise ConfigError("--tour and --path both say where to walk; give one of them")
     if values["cameras"] is not None and not values["headless"]:
@@ -144,17 +158,16 @@ def parse(argv: Sequence[str]) -> Options:
     for flag in ("fit", "fov"):
         if values[flag] is not None and values["image"] is None:
             raise ConfigError(f"--{flag}: goes with --image, whose shape it is about")
-    brought = [key for key in ("config", "seed", "memory") if values[key] is not None]
-    for flag in ("load", "inspect"):
+    for flag, (what, brings) in BRINGS.items():
+        brought = [key for key in brings if values[key] is not None]
         if values[flag] is not None and brought:
-            raise ConfigError(
-                f"--{brought[0]} does not go with --{flag}; a saved world brings its own"
-            )
+            raise ConfigError(f"--{brought[0]} does not go with --{flag}; {what} brings its own")
     walks = [key for key in ("tour", "path") if values[key] is not None]
     if values["inspect"] is not None and (walks or values["headless"]):
         other = walks[0] if walks else "headless"
         raise ConfigError(f"--{other} does not go with --inspect, which has no engine; use --load")
-    if all(values[key] is None for key in ("image", "prompt", "scene", "load", "inspect")):
+    starts = ("image", "prompt", "scene", "load", "inspect", "replay")
+    if all(values[key] is None for key in starts):
         values["scene"] = DEFAULT_SCENE
     asked = {key: value for key, value in values.items() if value is not None}
     return Options(**asked)
@@ -182,7 +195,8 @@ def check(options: Options) -> None:
         read_cameras(options.path, lens, _intrinsics(preset))
     if options.cameras is not None:
         check_name(options.cameras)
-    written = {"--record": options.record, "--log": options.log, "--cameras": options.cameras}
+    written = {"--record": options.record, "--record-frames": options.record_frames}
+    written |= {"--log": options.log, "--cameras": options.cameras}
     for flag, path in written.items():
         if path is not None:
             _check_folder(path.parent, f"{flag} {path}")
@@ -237,11 +251,15 @@ def _parser() -> _Parser:
     flag("--headless", action="store_true", help="walk without a window and write a report")
     flag("--out", type=Path, metavar="DIR", help="folder for what --headless writes")
     flag("--record", type=Path, metavar="FILE.mp4", help="record a video")
+    flag("--record-frames", type=Path, metavar="FILE.mp4", help="of the generated frames alone")
     flag("--cameras", type=Path, metavar="FILE", help="write the poses of a --headless walk")
     flag("--size", type=_size, metavar="WxH", help="window size in pixels")
     flag("--fullscreen", action="store_true", help="fill the screen")
     flag("--device", type=_device, metavar="auto|cpu|cuda[:N]")
     flag("--log", type=Path, metavar="FILE.ndjson", help="write what happens, a line each")
+    start.add_argument(
+        "--replay", type=Path, metavar="FILE.ndjson", help="walk again as --log tells"
+    )
     flag("--list", action=_List, nargs=0, help="show presets, tours and scenes")
     flag("-v", "--verbose", action="store_true", help="say more")
     flag("--version", action="version", version=f"Mirage Explorer {mirage_engine.__version__}")
