@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import mirage_engine
@@ -34,11 +35,9 @@ from explorer.film import Film
 from explorer.frame import Frame
 from explorer.horizon import Horizon
 from explorer.inspection import Inspection
-from explorer.keymap import Action
 from explorer.known_world import KnownWorld
 from explorer.obstacles import Obstacles
 from explorer.pictures import about
-from explorer.pilot import Controls
 from explorer.protocol import (
     Changed,
     CloudReset,
@@ -50,10 +49,12 @@ from explorer.protocol import (
     Stage,
     Start,
 )
+from explorer.reel import Reel
 from explorer.revisits import Revisits
 from explorer.screen import Screen
 from explorer.snapshots import Snapshots
 from explorer.start import first_start, first_stops
+from explorer.tape import Wish, thread_tape
 from explorer.view import Toasts, View
 from explorer.walker import Walker
 from explorer.window import PygameWindow
@@ -111,24 +112,27 @@ class Explorer:
         client: EngineClient | EngineOff,
         event_log: EventLog,
     ) -> None:
-        self.options, self.config = options, config
-        self.bindings, self.window, self.client, self.log = bindings, window, client, event_log
+        self.bindings, self.window, self.log = bindings, window, event_log
         self.preset: Preset = options.preset()
-        lens, pilot = self.preset.lens, config.pilot
+        lens = self.preset.lens
         size = (lens.height, lens.width)
         self.lens = Camera(pose([0, 0, 0]), pinhole(size, lens.hfov_deg), size)
+        thread = thread_tape(options, config.pilot, self.lens, client, event_log)
+        self.tape, self.client, pilot = thread
+        self.options, self.config = options, replace(config, pilot=pilot)
         self.start, self.seed = first_start(options, size), options.seed
         self.world_path: Path | None = options.load  # where Ctrl+S saves
         obstacles = Obstacles(pilot.body_m, pilot.eye_height_m, pilot.step_m)
         self.known = KnownWorld(Horizon(self.preset.planner.horizon), obstacles)
-        self.asker = Asker(client, self.known.horizon)
+        self.asker = Asker(self.client, self.known.horizon)
         self.view, self.toasts = View(), Toasts()
-        self.inspection = Inspection(client)
+        self.inspection = Inspection(self.client)
         self.revisits = Revisits()
         self.walker = self._new_walker(self.lens)
         self.screen = Screen(window, config.draw, bindings.help_rows())
         self.times = FrameTimes()
         self.film: Film | None = None
+        self.reel = Reel(options.record_frames)
         self.snapshots = Snapshots()
         self.now_s = clock_s()
         self.quit = False
@@ -140,7 +144,6 @@ class Explorer:
         self.map, self._map_due_s = MapFacts(), 0.0
         self._mapped: tuple[int, bytes] = (-1, b"")  # what the map was made for
         self._world_number = 0
-        self._controls = Controls()
 
     def run(self) -> None:
         """Draws until the person leaves."""
@@ -158,13 +161,17 @@ class Explorer:
         while not self.quit:
             began_s = clock_s()
             self.step(began_s)
-            time.sleep(max(0.0, 1.0 / self._most_fps() - (clock_s() - began_s)))
+            pace_s = self.tape.pace_s(1.0 / self._most_fps())
+            time.sleep(max(0.0, pace_s - (clock_s() - began_s)))
             self.times.add(clock_s() - began_s)
         self.stop_film()
+        self.reel.close()
+        self.tape.close()
 
     def begin(self, start: Start, seed: int) -> None:
         """Begins another world; the old one stays on the screen until the new one shows."""
         self.start, self.seed, self.world_path = start, seed, None
+        self.tape.begin(self.preset, seed, start)
         self.client.new_world(self.preset, seed, start)
         self.asker.forget()
         self.asker.paused = False
@@ -190,13 +197,14 @@ class Explorer:
         events = self.inspection.hands(self, self.window.poll())
         controls, actions = self.bindings.read(events, dt_s)
         self.window.capture_mouse(self.bindings.captured)
-        self._log_input(controls, actions)
-        for action in actions:
+        for action in self.tape.actions(actions, self.bindings, now_s):
             perform(self, action)
         for event in self.client.poll():
+            self.tape.hear(event)
             self._hear(event)
         held = self.asker.waiting and not self.asker.paused
-        camera = self.walker.move(self.inspection.steer(self, controls, dt_s), dt_s, held)
+        wish = Wish(self.inspection.steer(self, controls, dt_s), dt_s, held)
+        camera = self.tape.move(self.walker, wish, now_s)
         if self.known.ready is not None:
             self.asker.think(self.walker.path_ahead, self.known.ready.new_frames, now_s)
         self._measure(camera)
@@ -239,6 +247,7 @@ class Explorer:
                 self.progress = None
                 if event.request >= 0 or event.segment.index == 0:
                     self.log.segment(event.segment)
+                    self.reel.add(event.segment)
             case Changed():
                 segments = self.known.history.newest + 1
                 self.log.memory(event.kind, len(event.ids), event.points, segments)
@@ -335,11 +344,3 @@ class Explorer:
             "start": world_name(self.start),
             "pose": " ".join(f"{x:.6f}" for x in self.walker.camera.c2w.reshape(-1)),
         }
-
-    def _log_input(self, controls: Controls, actions: list[Action]) -> None:
-        for action in actions:
-            self.log.input(self.now_s, action=action.value)
-        if controls != self._controls:
-            held = {k: v for k, v in vars(controls).items() if v}
-            self.log.input(self.now_s, controls=held)
-        self._controls = controls

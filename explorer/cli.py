@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import logging
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mirage_engine
-from explorer import pictures
+from explorer import flags, pictures
 from explorer.camera_files import check_name, read_cameras
 from mirage_engine import (
     CONFIG_DIR,
@@ -40,9 +39,16 @@ from mirage_engine import (
 BUNDLED_SCENES = (950_019, 950_010, 950_001, 950_003)
 DEFAULT_SCENE = BUNDLED_SCENES[0]
 DEFAULT_TOUR = "there-and-back"
-MEMORIES = ("latent", "rgb", "none", "copy")
 
-MIN_WINDOW, MAX_WINDOW = 160, 16_384  # px
+BRINGS = {  # flag: (what it names, flags that this makes needless)
+    "load": ("a saved world", ("config", "seed", "memory")),
+    "inspect": ("a saved world", ("config", "seed", "memory")),
+    "replay": (
+        "a log",
+        ("config", "seed", "memory", "tour", "path", "fit", "fov", "log", "compare"),
+    ),
+}
+
 USER_MISTAKE, STOPPED = 2, 130  # exit codes
 
 log = logging.getLogger("mirage")
@@ -52,7 +58,8 @@ log = logging.getLogger("mirage")
 class Options:
     """What was asked for, checked for form. `None` means: not asked for.
 
-    Exactly one of `image`, `prompt`, `scene`, `load` and `inspect` says where the world begins.
+    Exactly one of `image`, `prompt`, `scene`, `load` and `inspect` says where the world begins,
+    or `replay` alone: its log does (`explorer.start.replayed`).
     """
 
     config: str = "pocket"  # preset name or TOML file
@@ -62,13 +69,14 @@ class Options:
     prompt: str | None = None
     scene: int | None = None
     seed: int = 0
-    memory: str | None = None  # one of MEMORIES, over the preset's own
-    compare: tuple[str, ...] = ()  # of MEMORIES, walked one after the other without a window
+    memory: str | None = None  # one of flags.MEMORIES, over the preset's own
+    compare: tuple[str, ...] = ()  # of flags.MEMORIES, walked one after the other without a window
     tour: str | None = None  # name or TOML file
     path: Path | None = None  # camera file
     headless: bool = False
     out: Path | None = None  # folder of a headless run
-    record: Path | None = None  # .mp4
+    record: Path | None = None  # .mp4 of the window
+    record_frames: Path | None = None  # .mp4 of the generated frames
     cameras: Path | None = None  # where a headless run's poses go; the name says the format
     load: Path | None = None  # saved world
     inspect: Path | None = None  # saved world, looked into without an engine
@@ -76,6 +84,7 @@ class Options:
     fullscreen: bool = False
     device: str = "auto"  # auto, cpu, cuda or cuda:N
     log: Path | None = None  # .ndjson
+    replay: Path | None = None  # such a log; the other members are then as it says
     verbose: bool = False
 
     def preset(self) -> Preset:
@@ -94,6 +103,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
         _start_log(options.verbose)
+        if options.replay is not None:
+            from explorer.start import replayed  # it knows this module
+
+            options = replayed(options)
         check(options)
         return run(options)
     except ConfigError as error:
@@ -135,8 +148,9 @@ def has_display(environment: Mapping[str, str], platform: str) -> bool:
 def parse(argv: Sequence[str]) -> Options:
     """Flags to `Options`. Raises ConfigError for what is unknown or malformed."""
     values = vars(_parser().parse_args(argv))
-    if values["record"] is not None and values["record"].suffix.lower() != ".mp4":
-        raise ConfigError(f"--record {values['record']}: the name must end in .mp4")
+    for flag, key in (("--record", "record"), ("--record-frames", "record_frames")):
+        if values[key] is not None and values[key].suffix.lower() != ".mp4":
+            raise ConfigError(f"{flag} {values[key]}: the name must end in .mp4")
     if values["tour"] is not None and values["path"] is not None:
         raise ConfigError("--tour and --path both say where to walk; give one of them")
     if values["cameras"] is not None and not values["headless"]:
@@ -148,17 +162,16 @@ def parse(argv: Sequence[str]) -> Options:
     for flag in ("fit", "fov"):
         if values[flag] is not None and values["image"] is None:
             raise ConfigError(f"--{flag}: goes with --image, whose shape it is about")
-    brought = [key for key in ("config", "seed", "memory") if values[key] is not None]
-    for flag in ("load", "inspect"):
+    for flag, (what, brings) in BRINGS.items():
+        brought = [key for key in brings if values[key] is not None]
         if values[flag] is not None and brought:
-            raise ConfigError(
-                f"--{brought[0]} does not go with --{flag}; a saved world brings its own"
-            )
+            raise ConfigError(f"--{brought[0]} does not go with --{flag}; {what} brings its own")
     walks = [key for key in ("tour", "path") if values[key] is not None]
     if values["inspect"] is not None and (walks or values["headless"]):
         other = walks[0] if walks else "headless"
         raise ConfigError(f"--{other} does not go with --inspect, which has no engine; use --load")
-    if all(values[key] is None for key in ("image", "prompt", "scene", "load", "inspect")):
+    starts = ("image", "prompt", "scene", "load", "inspect", "replay")
+    if all(values[key] is None for key in starts):
         values["scene"] = DEFAULT_SCENE
     asked = {key: value for key, value in values.items() if value is not None}
     return Options(**asked)
@@ -187,7 +200,8 @@ def check(options: Options) -> None:
         read_cameras(options.path, lens, _intrinsics(preset))
     if options.cameras is not None:
         check_name(options.cameras)
-    written = {"--record": options.record, "--log": options.log, "--cameras": options.cameras}
+    written = {"--record": options.record, "--record-frames": options.record_frames}
+    written |= {"--log": options.log, "--cameras": options.cameras}
     for flag, path in written.items():
         if path is not None:
             _check_folder(path.parent, f"{flag} {path}")
@@ -230,87 +244,52 @@ def _parser() -> _Parser:
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--image", type=Path, metavar="FILE", help="begin in a photograph")
     flag("--fit", choices=pictures.FITS, help="cut the image to shape, or show all of it")
-    flag("--fov", type=_degrees, metavar="DEGREES", help="across the whole image; else by its EXIF")
-    start.add_argument("--prompt", type=_text, metavar="TEXT", help="begin with a description")
-    start.add_argument("--scene", type=_count, metavar="N", help="begin in rendered rooms")
+    flag(
+        "--fov",
+        type=flags.degrees,
+        metavar="DEGREES",
+        help="across the image; else by its EXIF",
+    )
+    start.add_argument("--prompt", type=flags.text, metavar="TEXT", help="begin with a description")
+    start.add_argument("--scene", type=flags.count, metavar="N", help="begin in rendered rooms")
     start.add_argument("--load", type=Path, metavar="FILE", help="go on with a saved world")
     start.add_argument("--inspect", type=Path, metavar="FILE", help="look into a saved world")
-    flag("--seed", type=_count, metavar="N", help="another seed, another world")
-    flag("--memory", choices=MEMORIES, help="latent spatial memory, or a baseline")
-    flag("--compare", type=_memories, metavar="A,B", help="walk --headless with each memory named")
+    flag("--seed", type=flags.count, metavar="N", help="another seed, another world")
+    flag("--memory", choices=flags.MEMORIES, help="latent spatial memory, or a baseline")
+    flag(
+        "--compare",
+        type=flags.memories,
+        metavar="A,B",
+        help="walk --headless with each memory",
+    )
     flag("--tour", metavar="NAME|FILE", help="walk a tour")
     flag("--path", type=Path, metavar="FILE", help="walk the poses of a camera file")
     flag("--headless", action="store_true", help="walk without a window and write a report")
     flag("--out", type=Path, metavar="DIR", help="folder for what --headless writes")
     flag("--record", type=Path, metavar="FILE.mp4", help="record a video")
+    flag("--record-frames", type=Path, metavar="FILE.mp4", help="of the generated frames alone")
     flag("--cameras", type=Path, metavar="FILE", help="write the poses of a --headless walk")
-    flag("--size", type=_size, metavar="WxH", help="window size in pixels")
+    flag("--size", type=flags.size, metavar="WxH", help="window size in pixels")
     flag("--fullscreen", action="store_true", help="fill the screen")
-    flag("--device", type=_device, metavar="auto|cpu|cuda[:N]")
+    flag("--device", type=flags.device, metavar="auto|cpu|cuda[:N]")
     flag("--log", type=Path, metavar="FILE.ndjson", help="write what happens, a line each")
+    start.add_argument(
+        "--replay", type=Path, metavar="FILE.ndjson", help="walk again as --log tells"
+    )
     flag("--list", action=_List, nargs=0, help="show presets, tours and scenes")
     flag("-v", "--verbose", action="store_true", help="say more")
     flag("--version", action="version", version=f"Mirage Explorer {mirage_engine.__version__}")
     return parser
 
 
-def _text(value: str) -> str:
-    if not value.strip():
-        raise argparse.ArgumentTypeError("is empty; describe a place")
-    return value
-
-
-def _count(value: str) -> int:
-    if not re.fullmatch(r"\d{1,18}", value):
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0, got '{value}'")
-    return int(value)
-
-
-def _memories(value: str) -> tuple[str, ...]:
-    kinds = tuple(value.split(","))
-    if len(set(kinds)) < max(2, len(kinds)) or not set(kinds) <= set(MEMORIES):
-        raise argparse.ArgumentTypeError(
-            f"must be two or more of {', '.join(MEMORIES)}, as latent,none; got '{value}'"
-        )
-    return kinds
-
-
 def _check_compared(values: Mapping[str, object]) -> None:
     """Raises ConfigError for flags that --compare cannot be with, or without."""
     if not values["headless"]:
         raise ConfigError("--compare: goes with --headless, whose walk it repeats")
-    for flag in ("memory", "load", "record", "cameras", "log"):
+    for flag in ("memory", "load", "record", "record_frames", "cameras", "log"):
         if values[flag] is not None:
-            raise ConfigError(f"--{flag} does not go with --compare, whose files are all in --out")
-
-
-def _degrees(value: str) -> float:
-    lowest, highest = pictures.FOV_DEG
-    try:
-        degrees = float(value)
-    except ValueError:
-        degrees = 0.0
-    if not lowest <= degrees <= highest:
-        raise argparse.ArgumentTypeError(
-            f"must be {lowest:.0f} to {highest:.0f} degrees, got '{value}'"
-        )
-    return degrees
-
-
-def _size(value: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value)
-    width, height = map(int, found.groups()) if found else (0, 0)
-    if not (MIN_WINDOW <= width <= MAX_WINDOW and MIN_WINDOW <= height <= MAX_WINDOW):
-        raise argparse.ArgumentTypeError(
-            f"must be WIDTHxHEIGHT, {MIN_WINDOW} to {MAX_WINDOW} each, as 960x600; got '{value}'"
-        )
-    return width, height
-
-
-def _device(value: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", value):
-        raise argparse.ArgumentTypeError(f"must be auto, cpu, cuda or cuda:N, got '{value}'")
-    return value
+            name = flag.replace("_", "-")
+            raise ConfigError(f"--{name} does not go with --compare, whose files are all in --out")
 
 
 def _intrinsics(preset: Preset) -> NDArray[np.float64]:

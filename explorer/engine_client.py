@@ -7,7 +7,6 @@ appends to queues and reads them. Knows messages; knows nothing of windows or pi
 from __future__ import annotations
 
 import itertools
-import os
 import queue
 import shutil
 import tempfile
@@ -202,11 +201,9 @@ class EngineClient:
     def _live(self, tries: int) -> _Death:
         """One engine process, from its start to its end."""
         self._emit(Stage(self._epoch, "starting python"))
-        threads = self.settings.threads or max(1, (os.cpu_count() or 2) - 1)
+        run = self.settings
         try:
-            link = EngineLink(
-                self.settings.engine, self.settings.device, threads, self.folder, tries
-            )
+            link = EngineLink(run.engine, run.device, run.threads, self.folder, tries)
         except (LinkError, OSError) as error:
             return _Death(str(error), useful=False)
         self._link = link

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,11 @@ from explorer.protocol import (
 State = Literal["starting", "idle", "generating", "restarting", "failed"]
 
 
+def engine_threads() -> int:
+    """Beside a window: one less than there are cores."""
+    return max(1, (os.cpu_count() or 2) - 1)
+
+
 @dataclass(frozen=True)
 class EngineSettings:
     """How to run the engine.
@@ -34,7 +40,7 @@ class EngineSettings:
     """
 
     device: str = "auto"
-    threads: int | None = None  # one less than there are cores
+    threads: int = field(default_factory=engine_threads)
     engine: str = "mirage_engine"  # module with load_world and open_world
     beat_timeout_s: float = 10.0
     load_timeout_s: float = 60.0

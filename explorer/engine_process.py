@@ -177,8 +177,9 @@ class Engine:
         ids = world.edit(edit)
         self._keep()
         removed = ids if edit.kind == "budget" else ids[:0]
+        points, nbytes, budget_mib = world.point_count, world.nbytes, edit.budget_mib
         self._wire.send(
-            protocol.Changed(epoch, edit.kind, ids, removed, world.point_count, world.nbytes)
+            protocol.Changed(epoch, edit.kind, ids, removed, points, nbytes, budget_mib)
         )
 
     def _tell(self, question: Question) -> None:

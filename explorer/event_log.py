@@ -1,6 +1,7 @@
 """What happens in the window, one JSON object per line, for programs that watch from outside.
 
-Lines of type `display`, `segment` and `input`; and `memory` where it was changed by hand or anew.
+Lines of type `display`, `segment` and `input`; `memory` where it was changed by hand or anew; and
+those that a replay needs besides (`explorer.walk_log`).
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class EventLog:
         except OSError as error:
             raise ConfigError(f"--log {path}: cannot be written ({error.strerror})") from None
 
+    @property
+    def on(self) -> bool:
+        """Whether anything is written."""
+        return self._file is not None
+
     def display(
         self,
         now_s: float,
@@ -50,7 +56,7 @@ class EventLog:
         if self._file is None or now_s < self._next_s:
             return
         self._next_s = now_s + EVERY_S
-        self._write(
+        self.entry(
             "display",
             t=round(now_s - self._start_s, 3),
             fps=round(frames.fps, 2),
@@ -62,16 +68,17 @@ class EventLog:
         )
 
     def segment(self, segment: Segment) -> None:
-        self._write("segment", **segment_entry(segment))
+        self.entry("segment", **segment_entry(segment))
 
     def memory(self, what: str, changed: int, points: int, segments: int) -> None:
         """Surgery, or `what` "reset": the points were sent anew, as after an undo."""
-        self._write("memory", what=what, changed=changed, points=points, segments=segments)
+        self.entry("memory", what=what, changed=changed, points=points, segments=segments)
 
     def input(self, now_s: float, **what: Any) -> None:
-        self._write("input", t=round(now_s - self._start_s, 3), **what)
+        self.entry("input", t=round(now_s - self._start_s, 3), **what)
 
-    def _write(self, kind: str, **content: Any) -> None:
+    def entry(self, kind: str, **content: Any) -> None:
+        """Any other line."""
         if self._file is not None:
             self._file.write(json.dumps({"type": kind, **content}) + "\n")
             self._file.flush()

@@ -22,6 +22,9 @@ from tqdm import tqdm
 from explorer import contact_sheet, pictures, recorder
 from explorer.camera_files import read_cameras, write_cameras
 from explorer.cli import DEFAULT_TOUR, Options
+from explorer.engine_events import engine_threads
+from explorer.headless_replay import check_one_world, walk_again
+from explorer.reel import FPS
 from explorer.render.memory_picture import render_memory_picture
 from explorer.report import Walk, coverage_rows, report, to_json
 from mirage_engine import (
@@ -36,7 +39,6 @@ from mirage_engine import (
     tour_cameras,
 )
 
-FPS = 16  # of the video
 MEMORY_WORDS = {
     "latent": "latent memory",
     "rgb": "colour memory",
@@ -60,11 +62,14 @@ def run(options: Options) -> list[Path]:
 
 def walk_once(options: Options) -> Walk:
     """The walk that `options` ask for. Raises ConfigError: see `run`."""
+    if options.replay is not None:
+        check_one_world(options.replay)
     world = _open(options)
     name, route = _route(options, world.preset)
     first = _begin(world, options)
-    segments = [first, *_advance(world, route(first.cameras[-1]))]
-    return Walk(name, world, segments)
+    if options.replay is not None:
+        return Walk(options.replay.stem, world, walk_again(world, first, options.replay))
+    return Walk(name, world, [first, *_advance(world, route(first.cameras[-1]))])
 
 
 def _write(walk: Walk, options: Options) -> list[Path]:
@@ -94,9 +99,10 @@ def _write(walk: Walk, options: Options) -> list[Path]:
     recorder.write_ply(cloud, points.points_world, points.colors, scalars)
     _write_table(table, coverage_rows(walk.segments))
     write_text(facts, to_json(content, 2) + "\n")
-    if options.record is not None:
-        recorder.write_video(options.record, frames, FPS)
-        files.append(options.record)
+    for path in (options.record, options.record_frames):
+        if path is not None:
+            recorder.write_video(path, frames, FPS)
+            files.append(path)
     if options.cameras is not None:
         write_cameras(options.cameras, cameras)
         files.append(options.cameras)
@@ -139,6 +145,8 @@ def _after(start: Camera, cameras: list[Camera]) -> list[Camera]:
 
 def _open(options: Options) -> World:
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if options.replay is not None:
+        threads = engine_threads()  # sums come out another way with another number
     if options.load is not None:
         return open_world(options.load, options.device, log.info, threads)
     return load_world(options.preset(), options.seed, options.device, log.info, threads)

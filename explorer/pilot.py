@@ -275,44 +275,6 @@ class TourPilot:
         return max(0, int(np.searchsorted(self._arrive_s, self._elapsed_s, side="right")) - 1)
 
 
-class ReplayPilot:
-    """Plays recorded controls again. Each goes with its own frame time, so the way is exact."""
-
-    def __init__(
-        self,
-        start: Camera,
-        log: Sequence[tuple[float, Controls]],  # (dt_s, controls) of each display frame
-        config: PilotConfig,
-        free_distance_m: FreeDistance | None = None,
-    ) -> None:
-        self._pilot = KeyboardPilot(start, config, free_distance_m)
-        self._log = log
-        self._next = 0
-        self._due_s = 0.0  # time passed that the log has not yet used
-
-    @property
-    def done(self) -> bool:
-        return self._next == len(self._log)
-
-    @property
-    def camera(self) -> Camera:
-        return self._pilot.camera
-
-    def fly(self, dt_s: float) -> Camera:
-        """Plays the records that are due by now."""
-        self._due_s += dt_s
-        # A hair of tolerance: the sum of the same times must play the same records.
-        while not self.done and self._log[self._next][0] <= self._due_s + 1e-9:
-            recorded_s, controls = self._log[self._next]
-            self._pilot.fly(controls, recorded_s)
-            self._due_s -= recorded_s
-            self._next += 1
-        return self.camera
-
-    def predict(self, seconds: float) -> list[Camera]:
-        return self._pilot.predict(seconds)
-
-
 def _between(a: Motion, b: Motion, fraction: float) -> Motion:
     return Motion(
         a.position + (b.position - a.position) * fraction,

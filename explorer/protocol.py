@@ -203,6 +203,7 @@ class Changed:
     removed_ids: np.ndarray  # [M] int32, points that a new budget forgot
     points: int  # in memory afterwards
     nbytes: int  # of memory afterwards
+    budget_mib: float = 0.0  # that an edit of the budget set
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,13 +1,16 @@
-"""Where the command line lets a world begin, and where it walks then."""
+"""Where the command line, or a log, lets a world begin, and where it walks then."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from explorer.camera_files import read_cameras
 from explorer.cli import Options
 from explorer.pictures import read_image
 from explorer.protocol import Start
+from explorer.walk_log import begin_entry, check_same
+from explorer.walk_reader import read_walk
 from mirage_engine import Camera, TourStop, load_tour, tour_cameras
 
 
@@ -35,3 +38,18 @@ def file_stops(path: Path, start: Camera) -> list[TourStop]:
     """The cameras of a file as a walk from `start`."""
     cameras = read_cameras(path, start.size, start.intrinsics)
     return [TourStop(start.moved(start.c2w @ camera.c2w)) for camera in cameras]
+
+
+def replayed(options: Options) -> Options:
+    """With everything that the walk of `options.replay` began with.
+
+    Raises:
+        ConfigError: no such walk, or what it began with is not what it was.
+    """
+    assert options.replay is not None, "asked for only with a log"
+    walk = read_walk(options.replay)
+    options = replace(options, **walk.asked)
+    preset = options.preset()
+    start = first_start(options, (preset.lens.height, preset.lens.width))
+    check_same(walk.begins[0], begin_entry(preset, options.seed, start))
+    return options

@@ -285,7 +285,8 @@ def test_the_log_tells_of_display_segments_and_input(hands):
     h = hands().ready()
     h.turn()
     lines = [json.loads(x) for x in (h.folder / "log.ndjson").read_text().splitlines()]
-    assert {x["type"] for x in lines} == {"display", "segment", "input"}
+    told = {"display", "segment", "input"}  # and what a replay needs
+    assert {x["type"] for x in lines} == told | {"walk", "begin", "engine", "frame"}
     assert [x["index"] for x in lines if x["type"] == "segment"] == list(range(h.segments() + 1))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from explorer.config import PilotConfig
 from explorer.obstacles import Obstacles
-from explorer.pilot import Controls, KeyboardPilot, ReplayPilot, TourPilot
+from explorer.pilot import Controls, KeyboardPilot, TourPilot
 from mirage_engine import Camera, TourStop, pinhole, pose, pose_distance
 
 CONFIG = PilotConfig()
@@ -269,25 +269,3 @@ def test_a_tour_is_played_at_walking_pace_and_passes_every_stop_exactly():
     assert np.array_equal(pilot.fly(2.0).c2w, c.c2w)
     assert pilot.done
     assert len(pilot.predict(1.0)) == 1
-
-
-def test_a_replay_ends_exactly_where_the_hands_did():
-    rng = np.random.default_rng(1)
-    pilot, log = KeyboardPilot(START, CONFIG), []
-    for i in range(300):
-        dt_s = float(rng.uniform(0.005, 0.06))
-        move, turn = rng.uniform(-1, 1, 2), rng.normal(0, 2, 2)
-        controls = Controls(*move, turn_deg=turn[0], look_deg=turn[1], toggle_fly=i == 150)
-        log.append((dt_s, controls))
-        pilot.fly(controls, dt_s)
-    replay = ReplayPilot(START, log, CONFIG)
-    while not replay.done:
-        replay.fly(1 / 60)
-    assert np.array_equal(replay.camera.c2w, pilot.camera.c2w)
-
-
-def test_a_replay_keeps_the_time_of_the_record():
-    replay = ReplayPilot(START, [(0.5, Controls(turn_deg=10.0))] * 2, CONFIG)
-    assert np.array_equal(replay.fly(0.4).c2w, START.c2w)
-    assert pose_distance(replay.fly(0.2).c2w, START.c2w)[1] == pytest.approx(10.0)
-    assert not replay.done
