@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from explorer.memory_table import MemoryTable, Rows
 
@@ -87,6 +86,8 @@ def outlier_scores(
     About 1 on a surface. Surfaces count among surfaces, and sky by angles among sky; 0 where there
     are too few to say. Takes a second for 200,000 points: for a thread beside the frame loop.
     """
+    from scipy.spatial import KDTree  # a fifth of a second that no start should wait for
+
     scores = np.zeros(len(points_world), np.float32)
     sky = points_world[:, 3] == 0
     for rows in (np.flatnonzero(~sky), np.flatnonzero(sky)):
